@@ -1,0 +1,28 @@
+// What generated code looks like from outside.
+
+import type protobuf from "protobufjs/minimal.js";
+
+export interface Codec<T> {
+  /** Appends to `writer`, or to a new one; `finish()` gives the bytes. */
+  encode(message: T, writer?: protobuf.Writer): protobuf.Writer;
+  /** Throws on truncated or malformed bytes. Byte fields are views of `bytes`: copy what outlives it. */
+  decode(bytes: Uint8Array | protobuf.Reader, length?: number): T;
+}
+
+export interface MethodDescriptor<Request = unknown, Reply = unknown> {
+  readonly name: string;
+  readonly request: Codec<Request>;
+  readonly reply: Codec<Reply>;
+  /** Changes nothing: may run beside other read-only turns. */
+  readonly readonly: boolean;
+  /** Has no reply: the caller does not wait and does not learn of a failure. */
+  readonly oneway: boolean;
+}
+
+export interface ServiceDescriptor {
+  readonly name: string;
+  /** Addressed by the id of a node, not by a name that placement maps to one. */
+  readonly onNode: boolean;
+  // biome-ignore lint/suspicious/noExplicitAny: a codec is invariant in its type, so only `any` holds all of them
+  readonly methods: Readonly<Record<string, MethodDescriptor<any, any>>>;
+}

@@ -1,0 +1,6 @@
+// The door: the contracts as types and codecs.
+export type { Codec, MethodDescriptor, ServiceDescriptor } from "./codec.ts";
+export * from "./gen/actor.ts";
+export * from "./gen/client.ts";
+export * from "./gen/cluster.ts";
+export { default as protobuf } from "./protobuf.js";

@@ -1,0 +1,30 @@
+// Time, as a port. This file and random.ts are the only ones that touch the process's own clock and dice; everything else
+// is handed a Clock, and so a simulator can run it.
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Milliseconds that never jump; only differences mean something. For deadlines, leases, beats. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970 by the wall. Written down for people; never an order, never a lease. */
+  wallMs(): number;
+  /** Runs `task` once after `delayMs`. Does not keep the process alive. */
+  after(delayMs: number, task: () => void): Timer;
+}
+
+export const systemClock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  after(delayMs, task) {
+    const handle = setTimeout(task, delayMs);
+    handle.unref?.();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+/** Resolves after `delayMs` of `clock`. */
+export function pause(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => clock.after(delayMs, resolve));
+}

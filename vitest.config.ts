@@ -1,0 +1,18 @@
+import { defineConfig } from "vitest/config";
+
+const tests = (name: string, include: string[], testTimeout: number) => ({
+  extends: true as const,
+  test: { name, include, testTimeout, exclude: ["**/node_modules/**", "**/dist/**"] },
+});
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    projects: [
+      tests("unit", ["**/*.test.ts", "!**/*.{contract,simulation,integration}.test.ts"], 10_000),
+      tests("contract", ["**/*.contract.test.ts"], 20_000),
+      tests("simulation", ["**/*.simulation.test.ts"], 60_000),
+      tests("integration", ["**/*.integration.test.ts"], 120_000),
+    ],
+  },
+});
