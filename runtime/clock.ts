@@ -12,6 +12,8 @@ export interface Clock {
   wallMs(): number;
   /** Runs `task` once after `delayMs`. Does not keep the process alive. */
   after(delayMs: number, task: () => void): Timer;
+  /** Runs `task` when this turn of the event loop has done its work. */
+  soon(task: () => void): void;
 }
 
 export const systemClock: Clock = {
@@ -22,6 +24,7 @@ export const systemClock: Clock = {
     handle.unref?.();
     return { cancel: () => clearTimeout(handle) };
   },
+  soon: (task) => void setImmediate(task),
 };
 
 /** Resolves after `delayMs` of `clock`. */

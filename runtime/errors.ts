@@ -16,6 +16,8 @@ export interface ErrorDetails {
   /** Instead of the sentence of the kind. */
   readonly message?: string;
   readonly cause?: unknown;
+  /** When more is known than the kind says. */
+  readonly executed?: Executed;
   readonly retryAfterMs?: number;
   /** Small facts that a program needs to go on, such as the number that is expected. */
   readonly detail?: Readonly<Record<string, number | string>>;
@@ -33,7 +35,7 @@ export class MadangError extends Error {
     super(details.message ?? kind.sentence, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.retryable = kind.retryable;
-    this.executed = kind.executed;
+    this.executed = details.executed ?? kind.executed;
     this.retryAfterMs = details.retryAfterMs ?? 0;
     this.detail = details.detail ?? {};
   }

@@ -1,4 +1,13 @@
 // The door of the virtual-actor runtime.
+export {
+  type ActorContext,
+  type ActorDefinition,
+  defineActor,
+  type Handlers,
+  Later,
+  type Lifecycle,
+  type Turn,
+} from "./actor.ts";
 export { type Clock, pause, systemClock, type Timer } from "./clock.ts";
 export {
   assert,
@@ -11,5 +20,16 @@ export {
   toMadangError,
 } from "./errors.ts";
 export { EPOCH_MAX, type ShardFence, STAMP_N_MAX, stamp, type Tenure } from "./fence.ts";
+export { createGate, type Gate } from "./gate.ts";
+export { type Logger, silentLogger } from "./logger.ts";
+export type { Member, Membership, Role } from "./membership/port.ts";
+export { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions, type Seat } from "./memory-cluster.ts";
+export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeStats } from "./node.ts";
+export type { Placement, PlacementEvents, ShardOwner } from "./placement/port.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
-export type { CallOptions, Reference, References } from "./reference.ts";
+export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
+export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";
+export { shardOf } from "./shard.ts";
+export type { Transport, TransportEvents } from "./transport/port.ts";
+export { createVirtualClock, type VirtualClock } from "./virtual-clock.ts";
+export type { WakeList, WakeRow } from "./wake.ts";

@@ -16,10 +16,18 @@ export const Batch = root.Batch as Codec<Batch>;
 export interface Envelope {
   call?: Call | null;
   reply?: Reply | null;
+  cancel?: Cancel | null;
   /** Set by decode: which of the group is present. */
-  readonly body?: "call" | "reply";
+  readonly body?: "call" | "reply" | "cancel";
 }
 export const Envelope = root.Envelope as Codec<Envelope>;
+
+/** The caller gave up: mail that was not started need not be. */
+export interface Cancel {
+  from: string;
+  callId: number;
+}
+export const Cancel = root.Cancel as Codec<Cancel>;
 
 export interface Call {
   /** 0: one-way */

@@ -1,0 +1,289 @@
+// One actor in memory: its turns, the mail that waits behind a long turn, its timers.
+//
+// (A1) One turn at a time. Read-only methods and the slow part behind a `Later` do not count as the turn.
+// (A2) Mail is taken in the order of its arrival.
+// (A3) What waits is bounded in number and bytes; beyond that the caller is told OVERLOADED at once.
+// (A4) An activation belongs to one tenure and never outlives it.
+
+import type { ServiceDescriptor } from "../proto/index.ts";
+import { type ActorContext, type Handlers, Later, type Lifecycle } from "./actor.ts";
+import type { Clock, Timer } from "./clock.ts";
+import { type MadangError, runtimeErrors, toMadangError } from "./errors.ts";
+import type { Tenure } from "./fence.ts";
+import type { Kind } from "./host.ts";
+import { type Mail, requestBytes } from "./mail.ts";
+import type { Random } from "./random.ts";
+import type { RuntimeSettings } from "./settings.ts";
+
+export type Actor = Handlers<ServiceDescriptor> & Lifecycle;
+
+/** What an activation needs of its host. */
+export interface Surroundings {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly settings: RuntimeSettings;
+  readonly load: NodeLoad;
+  /** Coarse monotonic time, for idleness. */
+  readonly sweptAtMs: number;
+  schedule(activation: Activation, mail: Mail): void;
+  turnFailed(activation: Activation, mail: Mail, error: unknown): void;
+  registerWake(activation: Activation): Promise<void>;
+  verify(tenure: Tenure): Promise<void>;
+}
+
+/** What waits on the whole node. */
+export interface NodeLoad {
+  messages: number;
+  bytes: number;
+}
+
+/**
+ * activating: mail waits. active: mail runs. draining: turns that have begun end, other mail is answered MOVED.
+ * leaving: the actor writes its last; mail waits for the next activation. gone: nothing of it is left.
+ */
+export type Phase = "activating" | "active" | "draining" | "leaving" | "gone";
+
+const nothingWaits: readonly Mail[] = [];
+
+export class Activation implements ActorContext {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly tenure: Tenure;
+  readonly #host: Surroundings;
+  phase: Phase = "activating";
+  actor: Actor | undefined;
+  lastUsedMs: number;
+  unfinished = false;
+  wakeSlot = -1;
+  /** Mail in the node's run queue. */
+  scheduled = 0;
+  /** Turns, reads and late replies under way. */
+  #underWay = 0;
+  #turnRuns = false;
+  #waiting: Mail[] = nothingWaits as Mail[];
+  #waitingBytes = 0;
+  #timers: Set<Timer> | undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(kind: Kind, id: string, tenure: Tenure, host: Surroundings) {
+    this.kind = kind;
+    this.id = id;
+    this.tenure = tenure;
+    this.#host = host;
+    this.lastUsedMs = host.sweptAtMs;
+  }
+
+  get shard(): number {
+    return this.tenure.shard;
+  }
+  get epoch(): number {
+    return this.tenure.epoch;
+  }
+  get clock(): Clock {
+    return this.#host.clock;
+  }
+  get random(): Random {
+    return this.#host.random;
+  }
+  get idle(): boolean {
+    return this.phase === "active" && this.#underWay === 0 && this.scheduled === 0 && this.#waiting.length === 0;
+  }
+
+  // ---- mail
+
+  enqueue(mail: Mail): void {
+    if (this.phase === "active" && !this.#turnRuns && this.#waiting.length === 0) {
+      if (this.scheduled >= this.#host.settings.mailboxMessagesMax) this.#refuse(mail);
+      else this.#host.schedule(this, mail);
+    } else if (this.phase === "draining" || this.phase === "gone") mail.fail(runtimeErrors.MOVED());
+    else this.#wait(mail);
+  }
+
+  #wait(mail: Mail): void {
+    const { settings, load } = this.#host;
+    const bytes = requestBytes(mail.request);
+    if (
+      this.#waiting.length >= settings.mailboxMessagesMax ||
+      this.#waitingBytes + bytes > settings.mailboxBytesMax ||
+      load.bytes + bytes > settings.nodeBytesMax ||
+      load.messages >= settings.nodeMessagesMax
+    ) {
+      this.#refuse(mail);
+      return;
+    }
+    if (this.#waiting === nothingWaits) this.#waiting = [];
+    this.#waiting.push(mail);
+    this.#waitingBytes += bytes;
+    load.bytes += bytes;
+    load.messages += 1;
+  }
+
+  #refuse(mail: Mail): void {
+    this.kind.stats.overloaded += 1;
+    mail.fail(
+      runtimeErrors.OVERLOADED({ retryAfterMs: 100, message: `${this.kind.name} ${this.id} has too much mail` }),
+    );
+  }
+
+  /** Everything that waits, in order; the mailbox is empty afterwards. */
+  takeWaiting(): Mail[] {
+    const waiting = this.#waiting;
+    this.#waiting = nothingWaits as Mail[];
+    this.#host.load.bytes -= this.#waitingBytes;
+    this.#host.load.messages -= waiting.length;
+    this.#waitingBytes = 0;
+    return waiting;
+  }
+
+  #proceed(): void {
+    while (!this.#turnRuns && this.#waiting.length > 0 && this.phase === "active") {
+      const mail = this.#waiting.shift() as Mail;
+      const bytes = requestBytes(mail.request);
+      this.#waitingBytes -= bytes;
+      this.#host.load.bytes -= bytes;
+      this.#host.load.messages -= 1;
+      this.#runTurn(mail);
+    }
+    if (this.#waiting.length === 0) this.#waiting = nothingWaits as Mail[];
+  }
+
+  // ---- turns
+
+  /** From the run queue. A turn may have begun since the mail was scheduled: then it waits like all other mail (A2). */
+  run(mail: Mail): void {
+    this.scheduled -= 1;
+    if (this.phase === "draining" || this.phase === "gone") mail.fail(runtimeErrors.MOVED());
+    else if (this.phase !== "active" || this.#turnRuns || this.#waiting.length > 0) this.#wait(mail);
+    else this.#runTurn(mail);
+  }
+
+  #runTurn(mail: Mail): void {
+    if (mail.abandoned || mail.deadlineAtMs < this.#host.clock.monotonicMs()) {
+      this.kind.stats.expired += 1;
+      mail.fail(runtimeErrors.DEADLINE_EXCEEDED({ executed: "no" }));
+      return;
+    }
+    mail.started = true;
+    this.lastUsedMs = this.#host.sweptAtMs;
+    this.kind.stats.turns += 1;
+    const { name } = mail.method;
+    let result: unknown;
+    try {
+      const method = (this.actor as Actor)[name] as (request: unknown, turn: Mail) => unknown;
+      result = method.call(this.actor, mail.request, mail);
+    } catch (error) {
+      this.#failed(mail, error);
+      return;
+    }
+    if (result instanceof Promise) this.#follow(mail, result);
+    else if (result instanceof Later) this.#owe(mail, result);
+    else mail.succeed(result);
+  }
+
+  #follow(mail: Mail, outcome: Promise<unknown>): void {
+    const holds = !mail.method.readonly;
+    this.#underWay += 1;
+    if (holds) this.#turnRuns = true;
+    const end = () => {
+      this.#end();
+      if (!holds) return;
+      this.#turnRuns = false;
+      this.#proceed();
+    };
+    outcome.then(
+      (reply) => {
+        if (reply instanceof Later) this.#owe(mail, reply);
+        else mail.succeed(reply);
+        end();
+      },
+      (error) => {
+        this.#failed(mail, error);
+        end();
+      },
+    );
+  }
+
+  #owe(mail: Mail, later: Later<unknown>): void {
+    this.#underWay += 1;
+    later.settle(
+      (reply) => {
+        mail.succeed(reply);
+        this.#end();
+      },
+      (error) => {
+        this.#failed(mail, error);
+        this.#end();
+      },
+    );
+  }
+
+  #end(): void {
+    this.#underWay -= 1;
+    if (this.#underWay === 0) this.#drained?.();
+  }
+
+  #failed(mail: Mail, thrown: unknown): void {
+    this.#host.turnFailed(this, mail, thrown);
+    mail.fail(toMadangError(thrown));
+  }
+
+  // ---- phases
+
+  activated(actor: Actor): void {
+    this.actor = actor;
+    this.phase = "active";
+    this.#proceed();
+  }
+
+  /** Starts no more turns; resolves when those that have begun, and the replies that are owed, have ended. */
+  drain(): Promise<void> {
+    this.phase = "draining";
+    for (const mail of this.takeWaiting()) mail.fail(runtimeErrors.MOVED());
+    if (this.#underWay === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+    });
+  }
+
+  /** Stops turns for good; mail from now on waits, to be taken by takeWaiting(). */
+  leave(): void {
+    this.phase = "leaving";
+    for (const timer of this.#timers ?? []) timer.cancel();
+    this.#timers = undefined;
+  }
+
+  gone(error: MadangError | undefined): void {
+    this.phase = "gone";
+    if (error !== undefined) for (const mail of this.takeWaiting()) mail.fail(error);
+  }
+
+  // ---- ActorContext
+
+  after(delayMs: number, task: () => void | Promise<void>): Timer {
+    this.#timers ??= new Set();
+    const timers = this.#timers;
+    const timer = this.#host.clock.after(delayMs, () => {
+      timers.delete(timer);
+      if (this.phase === "active") this.enqueue(this.kind.timerMail(task));
+    });
+    timers.add(timer);
+    return {
+      cancel() {
+        timers.delete(timer);
+        timer.cancel();
+      },
+    };
+  }
+
+  wakeOnFailover(): Promise<void> {
+    return this.#host.registerWake(this);
+  }
+
+  setUnfinished(unfinished: boolean): void {
+    this.unfinished = unfinished;
+  }
+
+  verify(): Promise<void> {
+    return this.#host.verify(this.tenure);
+  }
+}

@@ -1,0 +1,355 @@
+// One node of the cluster: its actors, its way to the others, and the references through which everybody calls everybody.
+//
+// (N1) A call to an actor on this node does not encode and does not leave the process.
+// (N2) Tried again by itself is only what is known not to have run: MOVED, or not delivered.
+// (N3) Every call ends within its deadline.
+
+import type { MethodDescriptor, ServiceDescriptor } from "../proto/index.ts";
+import type { ActorDefinition } from "./actor.ts";
+import { Call, type Caller } from "./call.ts";
+import type { Clock } from "./clock.ts";
+import { Deadlines } from "./deadlines.ts";
+import { type MadangError, runtimeErrors, toMadangError } from "./errors.ts";
+import type { ShardFence, Tenure } from "./fence.ts";
+import { Host, type Kind, type KindStats } from "./host.ts";
+import type { Logger } from "./logger.ts";
+import { Mail } from "./mail.ts";
+import type { Membership } from "./membership/port.ts";
+import type { Placement } from "./placement/port.ts";
+import { PostOffice } from "./post-office.ts";
+import type { Random } from "./random.ts";
+import type { CallOptions, References } from "./reference.ts";
+import type { RuntimeSettings } from "./settings.ts";
+import { shardOf } from "./shard.ts";
+import type { Transport } from "./transport/port.ts";
+import type { WakeList } from "./wake.ts";
+
+export interface NodeOptions {
+  /** `name#incarnation`, new at each start of the process. */
+  readonly nodeId: string;
+  readonly settings: RuntimeSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly transport: Transport;
+  readonly membership: Membership;
+  readonly placement: Placement;
+  readonly fence: ShardFence;
+  readonly wake: WakeList;
+  readonly actors: readonly ActorDefinition[];
+  /** Share of the heap that is in use, 0 to 1. */
+  readonly heapShare?: () => number;
+}
+
+/** The one-way methods of a service that lives on the node itself, such as the gateway. They must not throw. */
+export type NodeHandlers<S extends ServiceDescriptor> = {
+  readonly [Name in keyof S["methods"]]: S["methods"][Name] extends MethodDescriptor<infer Request, unknown>
+    ? (request: Request) => void
+    : never;
+};
+
+export interface Node {
+  readonly nodeId: string;
+  /** Typed references to the actors of a kind, or to a service of every node. */
+  references<S extends ServiceDescriptor>(service: S): References<S>;
+  /** Answers for a service that is addressed by node. */
+  serve<S extends ServiceDescriptor>(service: S, handlers: NodeHandlers<S>): void;
+  stats(): NodeStats;
+  /** Lets all shards go, then leaves. */
+  close(): Promise<void>;
+}
+
+export interface NodeStats {
+  readonly activations: number;
+  readonly waitingMessages: number;
+  readonly waitingBytes: number;
+  readonly batchesIn: number;
+  readonly batchesOut: number;
+  readonly malformedBatches: number;
+  readonly kinds: Readonly<Record<string, KindStats & { readonly activations: number }>>;
+}
+
+export function createNode(options: NodeOptions): Node {
+  return new NodeRuntime(options);
+}
+
+type AnyHandlers = Readonly<Record<string, (request: unknown) => void>>;
+
+/** Shards claimed at once when a node gets many: the store is asked in parallel, but not flooded. */
+const CLAIMS_AT_ONCE = 64;
+
+class NodeRuntime implements Node, Caller {
+  readonly nodeId: string;
+  readonly #options: NodeOptions;
+  readonly #settings: RuntimeSettings;
+  readonly #clock: Clock;
+  readonly #host: Host;
+  readonly #office: PostOffice;
+  readonly #deadlines: Deadlines;
+  readonly #served = new Map<string, { readonly service: ServiceDescriptor; readonly handlers: AnyHandlers }>();
+  readonly #takeOvers: Tenure[] = [];
+  #takingOver = 0;
+  #closed = false;
+
+  constructor(options: NodeOptions) {
+    const { nodeId, settings, clock, random, log, fence, wake, placement, membership } = options;
+    this.nodeId = nodeId;
+    this.#options = options;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#host = new Host({
+      clock,
+      random,
+      settings,
+      fence,
+      wake,
+      log,
+      heapShare: options.heapShare ?? (() => 0),
+      onLost: (tenure, highestEpoch) => placement.reportLost(tenure, highestEpoch),
+    });
+    for (const definition of options.actors) this.#host.define(definition);
+    this.#deadlines = new Deadlines(clock, settings.deadlineSweepMs);
+    this.#office = new PostOffice(nodeId, clock, options.transport, {
+      method: (service, method) => this.#descriptor(service)?.methods[method],
+      arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
+    });
+    membership.onLeft((left) => this.#office.nodeLeft(left));
+    placement.open({
+      onAssigned: (tenure) => this.#assigned(tenure),
+      onHandoff: (tenure) => this.#host.release(tenure),
+      onRevoked: (tenure) => this.#host.revoke(tenure),
+    });
+  }
+
+  #descriptor(service: string): ServiceDescriptor | undefined {
+    return this.#host.kinds.get(service)?.definition.service ?? this.#served.get(service)?.service;
+  }
+
+  // ---- references
+
+  references<S extends ServiceDescriptor>(service: S): References<S> {
+    const node = this;
+    class ActorReference {
+      readonly id: string;
+      constructor(id: string) {
+        this.id = id;
+      }
+    }
+    class GroupReference {
+      readonly ids: readonly string[];
+      constructor(ids: readonly string[]) {
+        this.ids = ids;
+      }
+    }
+    for (const [name, method] of Object.entries(service.methods)) {
+      const value = method.oneway
+        ? function (this: ActorReference, request: unknown) {
+            node.#tell(service, this.id, method, request);
+          }
+        : function (this: ActorReference, request: unknown, options?: CallOptions) {
+            return node.#call(service, this.id, method, request, options);
+          };
+      Object.defineProperty(ActorReference.prototype, name, { value });
+      if (!method.oneway) continue;
+      Object.defineProperty(GroupReference.prototype, name, {
+        value(this: GroupReference, request: unknown) {
+          node.#tellMany(service, this.ids, method, request);
+        },
+      });
+    }
+    const one = (id: string) => new ActorReference(id);
+    const many = (ids: readonly string[]) => new GroupReference(ids);
+    return Object.assign(one, { many }) as unknown as References<S>;
+  }
+
+  serve<S extends ServiceDescriptor>(service: S, handlers: NodeHandlers<S>): void {
+    this.#served.set(service.name, { service, handlers: handlers as unknown as AnyHandlers });
+  }
+
+  // ---- calls
+
+  #call(
+    service: ServiceDescriptor,
+    id: string,
+    method: MethodDescriptor,
+    request: unknown,
+    options: CallOptions | undefined,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const deadlineAtMs = this.#clock.monotonicMs() + (options?.deadlineMs ?? this.#settings.callDeadlineMs);
+      const traceparent = options?.traceparent ?? "";
+      const call = new Call(this, service.name, id, method, request, deadlineAtMs, traceparent, resolve, reject);
+      if (options?.signal !== undefined) this.#cancelOn(options.signal, call);
+      this.#dispatch(call);
+      if (!call.abandoned) this.#deadlines.watch(call);
+    });
+  }
+
+  #cancelOn(signal: AbortSignal, call: Call): void {
+    const cancel = () => {
+      if (call.abandoned) return;
+      this.#office.cancel(call);
+      call.giveUp(runtimeErrors.CANCELLED(call.started || call.callId !== 0 ? {} : { executed: "no" }));
+    };
+    if (signal.aborted) cancel();
+    else signal.addEventListener("abort", cancel, { once: true });
+  }
+
+  #dispatch(call: Call): void {
+    if (call.abandoned) return;
+    const kind = this.#host.kinds.get(call.service);
+    const activation = kind?.activations.get(call.actorId);
+    if (activation !== undefined) {
+      activation.enqueue(call);
+      return;
+    }
+    const shard = shardOf(call.actorId, this.#settings.shardCount);
+    const owner = this.#options.placement.ownerOf(shard);
+    if (owner === undefined) this.again(call, runtimeErrors.UNAVAILABLE());
+    else if (owner.nodeId !== this.nodeId) this.#office.call(owner.nodeId, call);
+    else if (kind === undefined) call.giveUp(runtimeErrors.NO_SUCH_METHOD());
+    else this.#host.deliver(kind, call.actorId, call);
+  }
+
+  /** (N2) */
+  again(call: Call, error: MadangError): void {
+    if (this.#closed) {
+      call.giveUp(runtimeErrors.SHUTTING_DOWN());
+      return;
+    }
+    const { retryPauseMs, retryPauseMaxMs } = this.#settings;
+    const pauseMs =
+      Math.min(retryPauseMaxMs, retryPauseMs * 2 ** call.attempts) * (0.5 + this.#options.random.next() / 2);
+    call.attempts += 1;
+    call.callId = 0;
+    call.started = false;
+    if (this.#clock.monotonicMs() + pauseMs >= call.deadlineAtMs) call.giveUp(error);
+    else this.#clock.after(pauseMs, () => this.#dispatch(call));
+  }
+
+  over(call: Call): void {
+    this.#office.forget(call);
+  }
+
+  // ---- one-way
+
+  #tell(service: ServiceDescriptor, id: string, method: MethodDescriptor, request: unknown): void {
+    if (service.onNode && id === this.nodeId) {
+      this.#served.get(service.name)?.handlers[method.name]?.(request);
+      return;
+    }
+    const activation = this.#host.kinds.get(service.name)?.activations.get(id);
+    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, "");
+    if (activation !== undefined && activation.phase === "active") activation.enqueue(mail);
+    else this.#route(service, id, mail, 0);
+  }
+
+  #tellMany(service: ServiceDescriptor, ids: readonly string[], method: MethodDescriptor, request: unknown): void {
+    const kind = this.#host.kinds.get(service.name);
+    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, "");
+    let away: Map<string, string[]> | undefined;
+    for (const id of ids) {
+      const activation = kind?.activations.get(id);
+      if (activation !== undefined && activation.phase === "active") {
+        activation.enqueue(mail);
+        continue;
+      }
+      const owner = this.#ownerOf(service, id);
+      if (owner === undefined) continue;
+      if (owner === this.nodeId) this.#route(service, id, mail, 0);
+      else {
+        away ??= new Map();
+        const together = away.get(owner);
+        if (together === undefined) away.set(owner, [id]);
+        else together.push(id);
+      }
+    }
+    if (away !== undefined) for (const [to, together] of away) this.#office.tell(to, service.name, together, mail, 0);
+  }
+
+  #ownerOf(service: ServiceDescriptor, id: string): string | undefined {
+    if (service.onNode) return id;
+    return this.#options.placement.ownerOf(shardOf(id, this.#settings.shardCount))?.nodeId;
+  }
+
+  #route(service: ServiceDescriptor, id: string, mail: Mail, hops: number): void {
+    const owner = this.#ownerOf(service, id);
+    const kind = this.#host.kinds.get(service.name);
+    if (owner === undefined) return; // one-way mail is at most once
+    if (owner !== this.nodeId) this.#office.tell(owner, service.name, [id], mail, hops);
+    else if (kind !== undefined) this.#host.deliver(kind, id, mail);
+  }
+
+  #arrived(service: string, id: string, mail: Mail, hops: number): void {
+    const served = this.#served.get(service);
+    if (served !== undefined) {
+      if (id === this.nodeId) served.handlers[mail.method.name]?.(mail.request);
+      return;
+    }
+    const kind = this.#host.kinds.get(service);
+    if (kind === undefined) mail.fail(runtimeErrors.NO_SUCH_METHOD());
+    else if (this.#host.owns(shardOf(id, this.#settings.shardCount))) this.#host.deliver(kind, id, mail);
+    else if (mail.method.oneway && hops < this.#settings.hopsMax)
+      this.#route(kind.definition.service, id, mail, hops + 1);
+    else mail.fail(runtimeErrors.MOVED());
+  }
+
+  // ---- shards
+
+  #assigned(tenure: Tenure): void {
+    this.#host.assign(tenure);
+    this.#takeOvers.push(tenure);
+    this.#takeOverNext();
+  }
+
+  /** Claims what was assigned in the background; a call that comes first claims its shard by itself. */
+  #takeOverNext(): void {
+    while (this.#takingOver < CLAIMS_AT_ONCE) {
+      const tenure = this.#takeOvers.shift();
+      if (tenure === undefined) return;
+      this.#takingOver += 1;
+      this.#host
+        .takeOver(tenure)
+        .catch((thrown) => {
+          const error = toMadangError(thrown);
+          if (error.code === "MOVED" || error.code === "SHARD_LOST" || this.#closed) return;
+          this.#options.log.error(
+            { shard: tenure.shard, epoch: tenure.epoch, error },
+            "a shard could not be taken over",
+          );
+          this.#clock.after(this.#settings.retryPauseMaxMs, () => {
+            this.#takeOvers.push(tenure);
+            this.#takeOverNext();
+          });
+        })
+        .finally(() => {
+          this.#takingOver -= 1;
+          this.#takeOverNext();
+        });
+    }
+  }
+
+  // ---- the rest
+
+  stats(): NodeStats {
+    const { load, kinds } = this.#host;
+    const { batchesIn, batchesOut, malformed } = this.#office.stats;
+    const each = ([name, { stats, activations }]: [string, Kind]) =>
+      [name, { ...stats, activations: activations.size }] as const;
+    return {
+      activations: this.#host.activations,
+      waitingMessages: load.messages,
+      waitingBytes: load.bytes,
+      batchesIn,
+      batchesOut,
+      malformedBatches: malformed,
+      kinds: Object.fromEntries([...kinds].map(each)),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#host.close();
+    await this.#options.transport.close();
+  }
+}

@@ -1,0 +1,45 @@
+// The runtime's limits, each with its reason. cluster.config.ts embeds them.
+
+export interface RuntimeSettings {
+  readonly shardCount: number;
+  readonly callDeadlineMs: number;
+  readonly mailboxMessagesMax: number;
+  readonly mailboxBytesMax: number;
+  readonly nodeMessagesMax: number;
+  readonly nodeBytesMax: number;
+  readonly activationsMax: number;
+  readonly activatingMax: number;
+  readonly heapShareMax: number;
+  readonly sweepEveryMs: number;
+  readonly deadlineSweepMs: number;
+  readonly retryPauseMs: number;
+  readonly retryPauseMaxMs: number;
+  readonly handoffMs: number;
+  readonly wakeSlotMs: number;
+  readonly parkAfterFailures: number;
+  readonly parkWindowMs: number;
+  readonly parkMs: number;
+  readonly hopsMax: number;
+}
+
+export const runtimeDefaults: RuntimeSettings = {
+  shardCount: 1_024, // fixed for the life of a cluster: small enough for one table, fine enough for hundreds of nodes
+  callDeadlineMs: 5_000, // longer than a fail-over's first retry, shorter than a person's patience
+  mailboxMessagesMax: 1_000, // a second of a busy actor's work: more waiting would only miss its deadline
+  mailboxBytesMax: 1_048_576, // two of the largest messages still fit
+  nodeMessagesMax: 20_000, // what one core works off within a second
+  nodeBytesMax: 67_108_864, // bounds what mailboxes add to the heap
+  activationsMax: 100_000, // at a few KB each, some hundred MB
+  activatingMax: 128, // reads of the store at once: a cold start must not stampede it
+  heapShareMax: 0.75, // above it idle actors leave, before the collector takes the time
+  sweepEveryMs: 1_000, // how finely idleness is seen
+  deadlineSweepMs: 50, // how finely deadlines are seen
+  retryPauseMs: 10, // first pause before a call that did not run is tried again
+  retryPauseMaxMs: 200, // a hand-off takes less than 300 ms: no longer pause than that
+  handoffMs: 20_000, // then the fence covers the rest
+  wakeSlotMs: 600_000, // one row per actor and ten minutes, so that it costs nothing a message
+  parkAfterFailures: 3, // an actor that cannot activate is left alone for a while
+  parkWindowMs: 60_000,
+  parkMs: 30_000,
+  hopsMax: 2, // a stale table may send mail astray twice; more is a loop
+};

@@ -1,0 +1,56 @@
+// A network inside one process. Bytes are really encoded and copied, so that nothing can pass that a wire would not carry.
+// Faults for tests: a cut between two nodes, a delay, a node that is gone.
+
+import type { Clock } from "../clock.ts";
+import type { Transport, TransportEvents } from "./port.ts";
+
+export interface MemoryNetwork {
+  join(nodeId: string): Transport;
+  /** Nothing passes from one to the other, without a word to the sender. */
+  cut(from: string, to: string): void;
+  heal(): void;
+  /** The node neither sends nor receives any more. */
+  kill(nodeId: string): void;
+}
+
+export interface MemoryNetworkOptions {
+  readonly clock: Clock;
+  /** One way. */
+  readonly delayMs?: number;
+}
+
+export function createMemoryNetwork({ clock, delayMs = 0 }: MemoryNetworkOptions): MemoryNetwork {
+  const nodes = new Map<string, TransportEvents>();
+  const dead = new Set<string>();
+  const cuts = new Set<string>();
+
+  const pass = (task: () => void) => {
+    if (delayMs > 0) clock.after(delayMs, task);
+    else clock.soon(task);
+  };
+
+  return {
+    join: (nodeId) => ({
+      open: (events) => void nodes.set(nodeId, events),
+      send(to, _lane, bytes, notDelivered) {
+        if (dead.has(nodeId)) return;
+        const copy = bytes.slice();
+        pass(() => {
+          if (cuts.has(`${nodeId}>${to}`)) return;
+          const receiver = nodes.get(to);
+          if (receiver === undefined) notDelivered();
+          else if (!dead.has(nodeId)) receiver.onBatch(nodeId, copy);
+        });
+      },
+      async close() {
+        nodes.delete(nodeId);
+      },
+    }),
+    cut: (from, to) => void cuts.add(`${from}>${to}`),
+    heal: () => cuts.clear(),
+    kill(nodeId) {
+      dead.add(nodeId);
+      nodes.delete(nodeId);
+    },
+  };
+}
