@@ -1,0 +1,117 @@
+// Group commit without a timer: what gathers while a commit is under way leaves together in the next one.
+//
+// (C1) One commit at a time, in the order of the writes.
+// (C2) A commit that failed has an unknown outcome. It is sent again, the same bytes, with growing pauses, until it
+//      succeeds; nothing is told as kept meanwhile.
+// (C3) What waits is bounded in bytes; beyond that put() throws OVERLOADED.
+
+import { type Clock, type Logger, runtimeErrors } from "../../runtime/index.ts";
+import { storageErrors } from "../errors.ts";
+import type { StorageSettings } from "../settings.ts";
+import type { StoreStats } from "../stores.ts";
+import { ROW_OVERHEAD_BYTES, type Write } from "./port.ts";
+
+export interface GroupCommitOptions {
+  readonly clock: Clock;
+  readonly settings: StorageSettings;
+  readonly log: Logger | undefined;
+  /** Resolves when all writes are durable, and rejects when that is not known. */
+  commit(writes: readonly Write[]): Promise<void>;
+}
+
+export class GroupCommit {
+  readonly #options: GroupCommitOptions;
+  #phase: "idle" | "gathering" | "committing" | "closed" = "idle";
+  #waiting: Write[] = [];
+  #bytes = 0;
+  #closing = false;
+  #ended: (() => void) | undefined;
+  #interruptPause: (() => void) | undefined;
+  readonly #counts = { commits: 0, failedCommits: 0, writes: 0, bytes: 0 };
+  readonly #begin = () => void this.#run();
+
+  constructor(options: GroupCommitOptions) {
+    this.#options = options;
+  }
+
+  add(write: Write): void {
+    if (this.#closing) throw storageErrors.STORE_CLOSED({ executed: "no" });
+    const bytes = ROW_OVERHEAD_BYTES + (write.value?.byteLength ?? 0);
+    const { clock, settings } = this.#options;
+    if (this.#bytes + bytes > settings.waitingBytesMax) {
+      throw runtimeErrors.OVERLOADED({
+        message: "More writes wait for the disk than memory is set aside for.",
+        retryAfterMs: settings.retryPauseMaxMs,
+      });
+    }
+    this.#bytes += bytes;
+    this.#waiting.push(write);
+    if (this.#phase !== "idle") return;
+    this.#phase = "gathering";
+    clock.soon(this.#begin);
+  }
+
+  async #run(): Promise<void> {
+    this.#phase = "committing";
+    while (this.#waiting.length > 0) {
+      const { commitWritesMax } = this.#options.settings;
+      const batch = this.#waiting.length <= commitWritesMax ? this.#waiting : this.#waiting.slice(0, commitWritesMax);
+      this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(commitWritesMax);
+      if (!(await this.#insist(batch))) break;
+    }
+    this.#phase = this.#closing ? "closed" : "idle";
+    this.#ended?.();
+  }
+
+  /** False when the store was closed before the batch was known to be kept. */
+  async #insist(batch: Write[]): Promise<boolean> {
+    const { commit, settings, log } = this.#options;
+    let pauseMs = settings.retryPauseMs;
+    let writes = batch;
+    for (;;) {
+      try {
+        await commit(writes);
+        break;
+      } catch (error) {
+        this.#counts.failedCommits += 1;
+        log?.error({ error, writes: writes.length, retryAfterMs: pauseMs }, "a commit failed and is sent again");
+        if (this.#closing) return false;
+      }
+      await this.#pause(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, settings.retryPauseMaxMs);
+      writes = writes.filter((write) => !write.keeper.abandoned);
+    }
+    this.#counts.commits += 1;
+    this.#counts.writes += writes.length;
+    for (const write of batch) this.#bytes -= ROW_OVERHEAD_BYTES + (write.value?.byteLength ?? 0);
+    for (const write of writes) {
+      this.#counts.bytes += write.value?.byteLength ?? 0;
+      write.keeper.kept();
+    }
+    return true;
+  }
+
+  #pause(pauseMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(pauseMs, resolve);
+      this.#interruptPause = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  stats(): StoreStats {
+    return { ...this.#counts, waitingWrites: this.#waiting.length, waitingBytes: this.#bytes };
+  }
+
+  /** Resolves when what waited is kept, or was tried once more in vain. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#interruptPause?.();
+    if (this.#phase === "idle" || this.#phase === "closed") return;
+    await new Promise<void>((resolve) => {
+      this.#ended = resolve;
+    });
+  }
+}

@@ -1,0 +1,21 @@
+// The limits of storage, each with its reason. cluster.config.ts embeds them.
+
+export interface StorageSettings {
+  readonly commitWritesMax: number;
+  readonly waitingBytesMax: number;
+  readonly retryPauseMs: number;
+  readonly retryPauseMaxMs: number;
+  readonly mapBytesMax: number;
+  readonly replayRowsMax: number;
+  readonly replayBytesMax: number;
+}
+
+export const storageDefaults: StorageSettings = {
+  commitWritesMax: 10_000, // a commit stays below some 100 ms, so that what waits behind it is not late
+  waitingBytesMax: 67_108_864, // what a full disk lets gather in memory before senders are told to wait
+  retryPauseMs: 50, // a failed commit is sent again after this long,
+  retryPauseMaxMs: 2_000, // doubled up to this: a disk that gets room again is noticed within two seconds
+  mapBytesMax: 2 ** 40, // address space, not memory: LMDB cannot hold more than this
+  replayRowsMax: 500, // rows that an activation reads at a time, so that a long log does not hold up other actors
+  replayBytesMax: 1_048_576,
+};
