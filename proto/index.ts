@@ -3,4 +3,5 @@ export type { Codec, MethodDescriptor, ServiceDescriptor } from "./codec.ts";
 export * from "./gen/actor.ts";
 export * from "./gen/client.ts";
 export * from "./gen/cluster.ts";
+export * as kept from "./gen/kept.ts";
 export { default as protobuf } from "./protobuf.js";

@@ -27,7 +27,7 @@ export interface Surroundings {
   readonly sweptAtMs: number;
   schedule(activation: Activation, mail: Mail): void;
   turnFailed(activation: Activation, mail: Mail, error: unknown): void;
-  registerWake(activation: Activation): Promise<void>;
+  registerWake(activation: Activation): Promise<void> | undefined;
   verify(tenure: Tenure): Promise<void>;
 }
 
@@ -275,7 +275,7 @@ export class Activation implements ActorContext {
     };
   }
 
-  wakeOnFailover(): Promise<void> {
+  wakeOnFailover(): Promise<void> | undefined {
     return this.#host.registerWake(this);
   }
 

@@ -46,7 +46,7 @@ type Handler<M> =
   M extends MethodDescriptor<infer Request, infer Reply>
     ? M extends { readonly oneway: true }
       ? (request: Request, turn: Turn) => void | Promise<void>
-      : (request: Request, turn: Turn) => Reply | Promise<Reply> | Later<Reply>
+      : (request: Request, turn: Turn) => Reply | Promise<Reply> | Later<Reply> | Promise<Later<Reply>>
     : never;
 
 /** The methods of a service, as an actor implements them. */
@@ -73,8 +73,11 @@ export interface ActorContext {
   readonly random: Random;
   /** Runs `task` as a turn of this actor, unless it has left memory by then. */
   after(delayMs: number, task: () => void | Promise<void>): Timer;
-  /** Resolves when the next owner is certain to wake this actor, should this node die. At most one write each ten minutes. */
-  wakeOnFailover(): Promise<void>;
+  /**
+   * Undefined if the next owner is certain to wake this actor, should this node die; else resolves when it is. At most one
+   * write each ten minutes.
+   */
+  wakeOnFailover(): Promise<void> | undefined;
   /** Says that nothing is unfinished, or that something is: the runtime keeps or clears the wake rows by it. */
   setUnfinished(unfinished: boolean): void;
   /** Under a read that starts now, this node still owns the shard; else rejects with SHARD_LOST. */

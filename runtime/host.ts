@@ -359,7 +359,7 @@ export class Host implements Surroundings {
 
   // ---- leaving memory
 
-  registerWake(activation: Activation): Promise<void> {
+  registerWake(activation: Activation): Promise<void> | undefined {
     return this.#wake.register(activation);
   }
 

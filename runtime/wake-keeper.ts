@@ -11,7 +11,8 @@ interface Kept {
   readonly tenure: Tenure;
   readonly row: WakeRow;
   readonly activation: Activation;
-  readonly written: Promise<void>;
+  /** Undefined once the row is durable. */
+  written: Promise<void> | undefined;
 }
 
 /** Rows deleted in one sweep, so that a sweep stays short. */
@@ -36,8 +37,8 @@ export class WakeKeeper {
     return Math.floor(this.#clock.monotonicMs() / this.#slotMs);
   }
 
-  /** Resolves when a row of the present slot is durable (W1). */
-  register(activation: Activation): Promise<void> {
+  /** Undefined if a row of the present slot is durable, else resolves when it is (W1). */
+  register(activation: Activation): Promise<void> | undefined {
     const slot = this.#slot();
     const latest = this.#latest.get(activation);
     if (latest !== undefined && latest.row.slot === slot && latest.tenure === activation.tenure) return latest.written;
@@ -46,16 +47,21 @@ export class WakeKeeper {
       slot,
       actor: `${activation.kind.name}/${activation.id}`,
     };
-    const written = this.#list.register(activation.tenure, slot, row.actor);
-    const kept: Kept = { tenure: activation.tenure, row, activation, written };
+    const kept: Kept = { tenure: activation.tenure, row, activation, written: undefined };
     this.#kept.push(kept);
     this.#latest.set(activation, kept);
-    written.catch(() => {
-      // The caller is told by the same promise; the next append has to try again.
-      this.#kept = this.#kept.filter((other) => other !== kept);
-      if (this.#latest.get(activation) === kept) this.#latest.delete(activation);
-    });
-    return written;
+    kept.written = this.#list.register(activation.tenure, slot, row.actor).then(
+      () => {
+        kept.written = undefined;
+      },
+      (error) => {
+        // The next append has to try again.
+        this.#kept = this.#kept.filter((other) => other !== kept);
+        if (this.#latest.get(activation) === kept) this.#latest.delete(activation);
+        throw error;
+      },
+    );
+    return kept.written;
   }
 
   /** The rows that older owners left behind. */
@@ -66,7 +72,7 @@ export class WakeKeeper {
 
   /** An older owner's row, kept until the actor that it woke says that it has finished. */
   adopt(activation: Activation, row: WakeRow): void {
-    this.#kept.push({ tenure: activation.tenure, row, activation, written: Promise.resolve() });
+    this.#kept.push({ tenure: activation.tenure, row, activation, written: undefined });
   }
 
   sweep(): void {

@@ -157,6 +157,8 @@ export interface SyncReply {
   /** pushes from a lower one are dropped by the gateway */
   epoch: number;
   fullSync: boolean;
+  /** there are further ones: ask again with this cursor */
+  more: boolean;
 }
 export const SyncReply = root.SyncReply as Codec<SyncReply>;
 
@@ -170,6 +172,8 @@ export interface InboxPointer {
   deliveredId: number;
   left: boolean;
   visibleFrom: number;
+  /** the newest Entry records up to last_id, ascending */
+  newest: Uint8Array[];
 }
 export const InboxPointer = root.InboxPointer as Codec<InboxPointer>;
 
@@ -186,9 +190,7 @@ export interface DeliverNotice {
   body: Uint8Array;
   /** whoever gets this has just left the channel */
   left: boolean;
-  /** a repetition: write the pointer, it may have been pushed before */
-  silent: boolean;
-  /** what the recipient may see starts here */
+  /** what the recipient may see starts here; 0: as before */
   visibleFrom: number;
 }
 export const DeliverNotice = root.DeliverNotice as Codec<DeliverNotice>;
@@ -264,6 +266,17 @@ export interface UserWhyReplyDevice {
 }
 export const UserWhyReplyDevice = root.UserWhyReply.Device as Codec<UserWhyReplyDevice>;
 
+/** This user's sessions want to know of all friends, or no longer. */
+export interface WatchRequest {
+  on: boolean;
+}
+export const WatchRequest = root.WatchRequest as Codec<WatchRequest>;
+
+export interface WatchReply {
+  presences: Presence[];
+}
+export const WatchReply = root.WatchReply as Codec<WatchReply>;
+
 export const SessionState = {
   /** beats arrive; also renews the lease of the session */
   ALIVE: 0,
@@ -292,10 +305,8 @@ export interface UnsubscribeNotice {
 }
 export const UnsubscribeNotice = root.UnsubscribeNotice as Codec<UnsubscribeNotice>;
 
+/** The caller has seen to it that the asker may know: a friend, or a member of a common group. */
 export interface AskRequest {
-  watcherId: number;
-  /** the caller has seen to it that both are members of one group */
-  commonGroup: boolean;
 }
 export const AskRequest = root.AskRequest as Codec<AskRequest>;
 
@@ -310,6 +321,12 @@ export interface FriendsChangedNotice {
   friends: boolean;
 }
 export const FriendsChangedNotice = root.FriendsChangedNotice as Codec<FriendsChangedNotice>;
+
+/** The user actor leaves its node: attach the session again, wherever the actor is by then. */
+export interface ReattachNotice {
+  sessionId: number;
+}
+export const ReattachNotice = root.ReattachNotice as Codec<ReattachNotice>;
 
 /** One delivery for one session. */
 export interface PushNotice {
@@ -372,6 +389,7 @@ export const PresenceService = {
   onNode: false,
   methods: {
     report: { name: "report", request: ReportNotice, reply: Nothing, readonly: false, oneway: true },
+    watch: { name: "watch", request: WatchRequest, reply: WatchReply, readonly: false, oneway: false },
     subscribe: { name: "subscribe", request: SubscribeRequest, reply: PresenceReply, readonly: false, oneway: false },
     unsubscribe: { name: "unsubscribe", request: UnsubscribeNotice, reply: Nothing, readonly: false, oneway: true },
     ask: { name: "ask", request: AskRequest, reply: PresenceReply, readonly: true, oneway: false },
@@ -386,5 +404,6 @@ export const GatewayService = {
     push: { name: "push", request: PushNotice, reply: Nothing, readonly: false, oneway: true },
     tell: { name: "tell", request: TellNotice, reply: Nothing, readonly: false, oneway: true },
     close: { name: "close", request: CloseNotice, reply: Nothing, readonly: false, oneway: true },
+    reattach: { name: "reattach", request: ReattachNotice, reply: Nothing, readonly: false, oneway: true },
   },
 } as const satisfies ServiceDescriptor;

@@ -6781,6 +6781,7 @@ export const madang = $root.madang = (() => {
             SyncReply.prototype.cursor = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             SyncReply.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             SyncReply.prototype.fullSync = false;
+            SyncReply.prototype.more = false;
 
             SyncReply.create = function(properties) {
                 return new SyncReply(properties);
@@ -6802,6 +6803,8 @@ export const madang = $root.madang = (() => {
                     writer.uint32(24).uint64(message.epoch);
                 if (message.fullSync != null && $Object.hasOwnProperty.call(message, "fullSync") && message.fullSync !== false)
                     writer.uint32(32).bool(message.fullSync);
+                if (message.more != null && $Object.hasOwnProperty.call(message, "more") && message.more !== false)
+                    writer.uint32(40).bool(message.more);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6870,6 +6873,15 @@ export const madang = $root.madang = (() => {
                                 delete message.fullSync;
                             continue;
                         }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.more = value;
+                            else
+                                delete message.more;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -6893,6 +6905,7 @@ export const madang = $root.madang = (() => {
         actor.InboxPointer = (function() {
 
             const InboxPointer = function (properties) {
+                this.newest = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -6908,6 +6921,7 @@ export const madang = $root.madang = (() => {
             InboxPointer.prototype.deliveredId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             InboxPointer.prototype.left = false;
             InboxPointer.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            InboxPointer.prototype.newest = $util.emptyArray;
 
             InboxPointer.create = function(properties) {
                 return new InboxPointer(properties);
@@ -6938,6 +6952,9 @@ export const madang = $root.madang = (() => {
                     writer.uint32(64).bool(message.left);
                 if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
                     writer.uint32(72).uint64(message.visibleFrom);
+                if (message.newest != null && message.newest.length)
+                    for (let i = 0; i < message.newest.length; ++i)
+                        writer.uint32(82).bytes(message.newest[i]);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7052,6 +7069,14 @@ export const madang = $root.madang = (() => {
                                 delete message.visibleFrom;
                             continue;
                         }
+                    case 10: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.newest && message.newest.length))
+                                message.newest = [];
+                            message.newest.push(reader.bytes());
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -7089,7 +7114,6 @@ export const madang = $root.madang = (() => {
             DeliverNotice.prototype.authors = $util.emptyArray;
             DeliverNotice.prototype.body = $util.newBuffer([]);
             DeliverNotice.prototype.left = false;
-            DeliverNotice.prototype.silent = false;
             DeliverNotice.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             DeliverNotice.create = function(properties) {
@@ -7117,10 +7141,8 @@ export const madang = $root.madang = (() => {
                     writer.uint32(50).bytes(message.body);
                 if (message.left != null && $Object.hasOwnProperty.call(message, "left") && message.left !== false)
                     writer.uint32(56).bool(message.left);
-                if (message.silent != null && $Object.hasOwnProperty.call(message, "silent") && message.silent !== false)
-                    writer.uint32(64).bool(message.silent);
                 if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
-                    writer.uint32(72).uint64(message.visibleFrom);
+                    writer.uint32(64).uint64(message.visibleFrom);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7223,15 +7245,6 @@ export const madang = $root.madang = (() => {
                             continue;
                         }
                     case 8: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.bool())
-                                message.silent = value;
-                            else
-                                delete message.silent;
-                            continue;
-                        }
-                    case 9: {
                             if (wireType !== 0)
                                 break;
                             if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
@@ -8138,6 +8151,179 @@ export const madang = $root.madang = (() => {
             return UserWhyReply;
         })();
 
+        actor.WatchRequest = (function() {
+
+            const WatchRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchRequest.prototype.on = false;
+
+            WatchRequest.create = function(properties) {
+                return new WatchRequest(properties);
+            };
+
+            WatchRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.on != null && $Object.hasOwnProperty.call(message, "on") && message.on !== false)
+                    writer.uint32(8).bool(message.on);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.actor.WatchRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.on = value;
+                            else
+                                delete message.on;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return WatchRequest;
+        })();
+
+        actor.WatchReply = (function() {
+
+            const WatchReply = function (properties) {
+                this.presences = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            WatchReply.prototype.presences = $util.emptyArray;
+
+            WatchReply.create = function(properties) {
+                return new WatchReply(properties);
+            };
+
+            WatchReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.presences != null && message.presences.length)
+                    for (let i = 0; i < message.presences.length; ++i)
+                        $root.madang.client.Presence.encode(message.presences[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            WatchReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.actor.WatchReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.presences && message.presences.length))
+                                message.presences = [];
+                            message.presences.push($root.madang.client.Presence.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return WatchReply;
+        })();
+
         actor.SessionState = (function() {
             const valuesById = $Object.create(null), values = $Object.create(valuesById);
             values[valuesById[0] = "ALIVE"] = 0;
@@ -8461,9 +8647,6 @@ export const madang = $root.madang = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
 
-            AskRequest.prototype.watcherId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            AskRequest.prototype.commonGroup = false;
-
             AskRequest.create = function(properties) {
                 return new AskRequest(properties);
             };
@@ -8475,10 +8658,6 @@ export const madang = $root.madang = (() => {
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.watcherId != null && $Object.hasOwnProperty.call(message, "watcherId") && (typeof message.watcherId === "object" ? message.watcherId.low || message.watcherId.high : message.watcherId !== 0))
-                    writer.uint32(8).uint64(message.watcherId);
-                if (message.commonGroup != null && $Object.hasOwnProperty.call(message, "commonGroup") && message.commonGroup !== false)
-                    writer.uint32(16).bool(message.commonGroup);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -8492,7 +8671,7 @@ export const madang = $root.madang = (() => {
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
                     throw $Error("max depth exceeded");
-                let end, message, value;
+                let end, message;
                 if (length === $undefined)
                     end = reader.len;
                 else {
@@ -8510,28 +8689,7 @@ export const madang = $root.madang = (() => {
                         _end = $undefined;
                         break;
                     }
-                    let wireType = tag & 7;
-                    switch (tag >>>= 3) {
-                    case 1: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.watcherId = value;
-                            else
-                                delete message.watcherId;
-                            continue;
-                        }
-                    case 2: {
-                            if (wireType !== 0)
-                                break;
-                            if (value = reader.bool())
-                                message.commonGroup = value;
-                            else
-                                delete message.commonGroup;
-                            continue;
-                        }
-                    }
-                    reader.skipType(wireType, _depth, tag);
+                    reader.skipType(tag & 7, _depth, tag);
                     if (!reader.discardUnknown) {
                         $util.makeProp(message, "$unknowns", false);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
@@ -8729,6 +8887,92 @@ export const madang = $root.madang = (() => {
             };
 
             return FriendsChangedNotice;
+        })();
+
+        actor.ReattachNotice = (function() {
+
+            const ReattachNotice = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ReattachNotice.prototype.sessionId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            ReattachNotice.create = function(properties) {
+                return new ReattachNotice(properties);
+            };
+
+            ReattachNotice.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId") && (typeof message.sessionId === "object" ? message.sessionId.low || message.sessionId.high : message.sessionId !== 0))
+                    writer.uint32(8).uint64(message.sessionId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ReattachNotice.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.actor.ReattachNotice();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.sessionId = value;
+                            else
+                                delete message.sessionId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return ReattachNotice;
         })();
 
         actor.PushNotice = (function() {
@@ -10377,6 +10621,771 @@ export const madang = $root.madang = (() => {
         })();
 
         return cluster;
+    })();
+
+    madang.kept = (function() {
+
+        const kept = {};
+
+        kept.ChannelSnapshot = (function() {
+
+            const ChannelSnapshot = function (properties) {
+                this.members = [];
+                this.producers = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ChannelSnapshot.prototype.lastId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ChannelSnapshot.prototype.ordinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ChannelSnapshot.prototype.lastTimeMs = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            ChannelSnapshot.prototype.title = "";
+            ChannelSnapshot.prototype.historyVisible = false;
+            ChannelSnapshot.prototype.members = $util.emptyArray;
+            ChannelSnapshot.prototype.producers = $util.emptyArray;
+            ChannelSnapshot.prototype.createdByProducer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ChannelSnapshot.prototype.createdByNumber = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            ChannelSnapshot.create = function(properties) {
+                return new ChannelSnapshot(properties);
+            };
+
+            ChannelSnapshot.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.lastId != null && $Object.hasOwnProperty.call(message, "lastId") && (typeof message.lastId === "object" ? message.lastId.low || message.lastId.high : message.lastId !== 0))
+                    writer.uint32(8).uint64(message.lastId);
+                if (message.ordinal != null && $Object.hasOwnProperty.call(message, "ordinal") && (typeof message.ordinal === "object" ? message.ordinal.low || message.ordinal.high : message.ordinal !== 0))
+                    writer.uint32(16).uint64(message.ordinal);
+                if (message.lastTimeMs != null && $Object.hasOwnProperty.call(message, "lastTimeMs") && (typeof message.lastTimeMs === "object" ? message.lastTimeMs.low || message.lastTimeMs.high : message.lastTimeMs !== 0))
+                    writer.uint32(24).sint64(message.lastTimeMs);
+                if (message.title != null && $Object.hasOwnProperty.call(message, "title") && message.title !== "")
+                    writer.uint32(34).string(message.title);
+                if (message.historyVisible != null && $Object.hasOwnProperty.call(message, "historyVisible") && message.historyVisible !== false)
+                    writer.uint32(40).bool(message.historyVisible);
+                if (message.members != null && message.members.length)
+                    for (let i = 0; i < message.members.length; ++i)
+                        $root.madang.kept.ChannelSnapshot.Member.encode(message.members[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.producers != null && message.producers.length)
+                    for (let i = 0; i < message.producers.length; ++i)
+                        $root.madang.kept.ChannelSnapshot.Producer.encode(message.producers[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.createdByProducer != null && $Object.hasOwnProperty.call(message, "createdByProducer") && (typeof message.createdByProducer === "object" ? message.createdByProducer.low || message.createdByProducer.high : message.createdByProducer !== 0))
+                    writer.uint32(64).uint64(message.createdByProducer);
+                if (message.createdByNumber != null && $Object.hasOwnProperty.call(message, "createdByNumber") && (typeof message.createdByNumber === "object" ? message.createdByNumber.low || message.createdByNumber.high : message.createdByNumber !== 0))
+                    writer.uint32(72).uint64(message.createdByNumber);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ChannelSnapshot.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.kept.ChannelSnapshot();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastId = value;
+                            else
+                                delete message.lastId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ordinal = value;
+                            else
+                                delete message.ordinal;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.sint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastTimeMs = value;
+                            else
+                                delete message.lastTimeMs;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.title = value;
+                            else
+                                delete message.title;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.historyVisible = value;
+                            else
+                                delete message.historyVisible;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.members && message.members.length))
+                                message.members = [];
+                            message.members.push($root.madang.kept.ChannelSnapshot.Member.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.producers && message.producers.length))
+                                message.producers = [];
+                            message.producers.push($root.madang.kept.ChannelSnapshot.Producer.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.createdByProducer = value;
+                            else
+                                delete message.createdByProducer;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.createdByNumber = value;
+                            else
+                                delete message.createdByNumber;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            ChannelSnapshot.Member = (function() {
+
+                const Member = function (properties) {
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                Member.prototype.userId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Member.prototype.role = 0;
+                Member.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                Member.create = function(properties) {
+                    return new Member(properties);
+                };
+
+                Member.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && (typeof message.userId === "object" ? message.userId.low || message.userId.high : message.userId !== 0))
+                        writer.uint32(8).uint64(message.userId);
+                    if (message.role != null && $Object.hasOwnProperty.call(message, "role") && message.role !== 0)
+                        writer.uint32(16).uint32(message.role);
+                    if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
+                        writer.uint32(24).uint64(message.visibleFrom);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                Member.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.madang.kept.ChannelSnapshot.Member();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.userId = value;
+                                else
+                                    delete message.userId;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (value = reader.uint32())
+                                    message.role = value;
+                                else
+                                    delete message.role;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.visibleFrom = value;
+                                else
+                                    delete message.visibleFrom;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                return Member;
+            })();
+
+            ChannelSnapshot.Producer = (function() {
+
+                const Producer = function (properties) {
+                    this.recentIds = [];
+                    this.recentDigests = [];
+                    if (properties)
+                        for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                            if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                                this[keys[i]] = properties[keys[i]];
+                };
+
+                Producer.prototype.author = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Producer.prototype.producer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Producer.prototype.lastNumber = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Producer.prototype.recentIds = $util.emptyArray;
+                Producer.prototype.recentDigests = $util.emptyArray;
+                Producer.prototype.lastId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+                Producer.create = function(properties) {
+                    return new Producer(properties);
+                };
+
+                Producer.encode = function (message, writer, _depth) {
+                    if (!writer)
+                        writer = $Writer.create();
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $util.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    if (message.author != null && $Object.hasOwnProperty.call(message, "author") && (typeof message.author === "object" ? message.author.low || message.author.high : message.author !== 0))
+                        writer.uint32(8).uint64(message.author);
+                    if (message.producer != null && $Object.hasOwnProperty.call(message, "producer") && (typeof message.producer === "object" ? message.producer.low || message.producer.high : message.producer !== 0))
+                        writer.uint32(16).uint64(message.producer);
+                    if (message.lastNumber != null && $Object.hasOwnProperty.call(message, "lastNumber") && (typeof message.lastNumber === "object" ? message.lastNumber.low || message.lastNumber.high : message.lastNumber !== 0))
+                        writer.uint32(24).uint64(message.lastNumber);
+                    if (message.recentIds != null && message.recentIds.length)
+                        writer.uint32(34).uint64s(message.recentIds);
+                    if (message.recentDigests != null && message.recentDigests.length)
+                        writer.uint32(42).uint32s(message.recentDigests);
+                    if (message.lastId != null && $Object.hasOwnProperty.call(message, "lastId") && (typeof message.lastId === "object" ? message.lastId.low || message.lastId.high : message.lastId !== 0))
+                        writer.uint32(48).uint64(message.lastId);
+                    if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                        for (let i = 0; i < message.$unknowns.length; ++i)
+                            writer.raw(message.$unknowns[i]);
+                    return writer;
+                };
+
+                Producer.decode = function (reader, length, _end, _depth, _target) {
+                    if (!(reader instanceof $Reader))
+                        reader = $Reader.create(reader);
+                    if (_depth === $undefined)
+                        _depth = 0;
+                    if (_depth > $Reader.recursionLimit)
+                        throw $Error("max depth exceeded");
+                    let end, message, value;
+                    if (length === $undefined)
+                        end = reader.len;
+                    else {
+                        end = reader.pos + length;
+                        if (end > reader.len)
+                            throw $RangeError("index out of range");
+                        length = reader.len;
+                        reader.len = end;
+                    }
+                    message = _target || new $root.madang.kept.ChannelSnapshot.Producer();
+                    while (reader.pos < end) {
+                        let start = reader.pos;
+                        let tag = reader.tag();
+                        if (tag === _end) {
+                            _end = $undefined;
+                            break;
+                        }
+                        let wireType = tag & 7;
+                        switch (tag >>>= 3) {
+                        case 1: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.author = value;
+                                else
+                                    delete message.author;
+                                continue;
+                            }
+                        case 2: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.producer = value;
+                                else
+                                    delete message.producer;
+                                continue;
+                            }
+                        case 3: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.lastNumber = value;
+                                else
+                                    delete message.lastNumber;
+                                continue;
+                            }
+                        case 4: {
+                                if (wireType === 2) {
+                                    if (!(message.recentIds && message.recentIds.length))
+                                        message.recentIds = [];
+                                    reader.uint64s(message.recentIds);
+                                    continue;
+                                }
+                                if (wireType !== 0)
+                                    break;
+                                if (!(message.recentIds && message.recentIds.length))
+                                    message.recentIds = [];
+                                message.recentIds.push(reader.uint64());
+                                continue;
+                            }
+                        case 5: {
+                                if (wireType === 2) {
+                                    if (!(message.recentDigests && message.recentDigests.length))
+                                        message.recentDigests = [];
+                                    reader.uint32s(message.recentDigests);
+                                    continue;
+                                }
+                                if (wireType !== 0)
+                                    break;
+                                if (!(message.recentDigests && message.recentDigests.length))
+                                    message.recentDigests = [];
+                                message.recentDigests.push(reader.uint32());
+                                continue;
+                            }
+                        case 6: {
+                                if (wireType !== 0)
+                                    break;
+                                if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                    message.lastId = value;
+                                else
+                                    delete message.lastId;
+                                continue;
+                            }
+                        }
+                        reader.skipType(wireType, _depth, tag);
+                        if (!reader.discardUnknown) {
+                            $util.makeProp(message, "$unknowns", false);
+                            (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                        }
+                    }
+                    if (length !== $undefined) {
+                        if (reader.pos !== end)
+                            throw $RangeError("index out of range");
+                        reader.len = length;
+                    }
+                    if (_end !== $undefined)
+                        throw $Error("missing end group");
+                    return message;
+                };
+
+                return Producer;
+            })();
+
+            return ChannelSnapshot;
+        })();
+
+        kept.Pointer = (function() {
+
+            const Pointer = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Pointer.prototype.lastId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Pointer.prototype.ordinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Pointer.prototype.left = false;
+            Pointer.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            Pointer.create = function(properties) {
+                return new Pointer(properties);
+            };
+
+            Pointer.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.lastId != null && $Object.hasOwnProperty.call(message, "lastId") && (typeof message.lastId === "object" ? message.lastId.low || message.lastId.high : message.lastId !== 0))
+                    writer.uint32(8).uint64(message.lastId);
+                if (message.ordinal != null && $Object.hasOwnProperty.call(message, "ordinal") && (typeof message.ordinal === "object" ? message.ordinal.low || message.ordinal.high : message.ordinal !== 0))
+                    writer.uint32(16).uint64(message.ordinal);
+                if (message.left != null && $Object.hasOwnProperty.call(message, "left") && message.left !== false)
+                    writer.uint32(24).bool(message.left);
+                if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
+                    writer.uint32(32).uint64(message.visibleFrom);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Pointer.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.kept.Pointer();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastId = value;
+                            else
+                                delete message.lastId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ordinal = value;
+                            else
+                                delete message.ordinal;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.left = value;
+                            else
+                                delete message.left;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.visibleFrom = value;
+                            else
+                                delete message.visibleFrom;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Pointer;
+        })();
+
+        kept.ReadMark = (function() {
+
+            const ReadMark = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            ReadMark.prototype.ordinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            ReadMark.create = function(properties) {
+                return new ReadMark(properties);
+            };
+
+            ReadMark.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.ordinal != null && $Object.hasOwnProperty.call(message, "ordinal") && (typeof message.ordinal === "object" ? message.ordinal.low || message.ordinal.high : message.ordinal !== 0))
+                    writer.uint32(8).uint64(message.ordinal);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            ReadMark.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.kept.ReadMark();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.ordinal = value;
+                            else
+                                delete message.ordinal;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return ReadMark;
+        })();
+
+        kept.LastSeen = (function() {
+
+            const LastSeen = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            LastSeen.prototype.state = 0;
+            LastSeen.prototype.lastActiveAtMs = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+
+            LastSeen.create = function(properties) {
+                return new LastSeen(properties);
+            };
+
+            LastSeen.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0)
+                    writer.uint32(8).uint32(message.state);
+                if (message.lastActiveAtMs != null && $Object.hasOwnProperty.call(message, "lastActiveAtMs") && (typeof message.lastActiveAtMs === "object" ? message.lastActiveAtMs.low || message.lastActiveAtMs.high : message.lastActiveAtMs !== 0))
+                    writer.uint32(16).sint64(message.lastActiveAtMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            LastSeen.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.kept.LastSeen();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.state = value;
+                            else
+                                delete message.state;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.sint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.lastActiveAtMs = value;
+                            else
+                                delete message.lastActiveAtMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return LastSeen;
+        })();
+
+        return kept;
     })();
 
     return madang;

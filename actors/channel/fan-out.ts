@@ -1,0 +1,184 @@
+// From settled entries to the user actors of their audience, again and again until each has confirmed.
+//
+// (F1) Entry n goes to the members after n and to whom n removes, to nobody else.
+// (F2) Entries leave in the order of their ids; those of one audience that settled together leave together.
+// (F3) What nobody has confirmed is sent again, from the log, by this owner or by the next.
+
+import { type DeliverNotice, Entry, type UserService } from "../../proto/index.ts";
+import type { ActorContext, References, Timer } from "../../runtime/index.ts";
+import type { ChannelLogStore } from "../../storage/index.ts";
+import { deliveryBody } from "../frames.ts";
+import type { ChatSettings } from "../settings.ts";
+import { type Audience, AudienceBook, type Recipient } from "./audience.ts";
+
+/** An entry on its way out. */
+export interface Outgoing {
+  readonly id: number;
+  readonly author: number;
+  readonly ordinal: number;
+  readonly record: Uint8Array;
+  readonly audience: Audience;
+  /** Those of the audience whom this entry removes. */
+  readonly removed: readonly number[];
+  /** Those of the audience whom this entry lets in, and the first entry that they may see. */
+  readonly added: ReadonlyMap<number, number> | undefined;
+}
+
+export interface FanOutOptions {
+  readonly channelId: string;
+  readonly context: ActorContext;
+  readonly users: References<typeof UserService>;
+  readonly logs: ChannelLogStore;
+  readonly settings: ChatSettings;
+  /** Something was confirmed. */
+  readonly onProgress: () => void;
+}
+
+/** Entries that were sent and not confirmed by all: one row, however many they are, while their audience is one. */
+interface Sent {
+  readonly from: number;
+  to: number;
+  readonly audience: Audience;
+  readonly removed: readonly number[];
+  readonly added: ReadonlyMap<number, number> | undefined;
+}
+
+export class FanOut {
+  readonly book: AudienceBook;
+  readonly #options: FanOutOptions;
+  #waiting: Outgoing[] = [];
+  #sent: Sent[] = [];
+  #again: Timer | undefined;
+
+  constructor(through: number, options: FanOutOptions) {
+    this.book = new AudienceBook(through);
+    this.#options = options;
+  }
+
+  /** Everything that was handed over is confirmed. */
+  get complete(): boolean {
+    return this.#waiting.length === 0 && this.book.complete;
+  }
+
+  push(entry: Outgoing): void {
+    this.#waiting.push(entry);
+  }
+
+  /** Sends what has settled. */
+  release(settled: number): void {
+    let from = 0;
+    while (from < this.#waiting.length && (this.#waiting[from] as Outgoing).id <= settled) {
+      const first = this.#waiting[from] as Outgoing;
+      let to = from + 1;
+      let bytes = first.record.length;
+      for (; to < this.#waiting.length; to++) {
+        const next = this.#waiting[to] as Outgoing;
+        bytes += next.record.length;
+        const together = next.id <= settled && next.audience === first.audience && plain(first) && plain(next);
+        if (!together || bytes > this.#options.settings.deliverBytesMax) break;
+      }
+      this.#send(from === 0 && to === this.#waiting.length ? this.#waiting : this.#waiting.slice(from, to));
+      from = to;
+    }
+    if (from > 0) this.#waiting = this.#waiting.slice(from);
+    this.#armAgain();
+  }
+
+  #send(entries: readonly Outgoing[]): void {
+    const first = entries[0] as Outgoing;
+    const last = entries.at(-1) as Outgoing;
+    this.book.sent(first.audience, first.id, last.id);
+    const before = this.#sent.at(-1);
+    if (before !== undefined && before.audience === first.audience && plain(before) && plain(first))
+      before.to = last.id;
+    else this.#sent.push({ ...first, from: first.id, to: last.id });
+    const { audience, removed, added } = first;
+    this.#deliver(entries, audience.recipients, { audience, removed, added });
+  }
+
+  #deliver(
+    entries: readonly Pick<Outgoing, "id" | "author" | "ordinal" | "record">[],
+    recipients: readonly Recipient[],
+    { audience, removed, added }: Pick<Outgoing, "audience" | "removed" | "added">,
+  ): void {
+    const { channelId, users } = this.#options;
+    const first = entries[0];
+    const last = entries.at(-1);
+    if (first === undefined || last === undefined) return;
+    const notice: DeliverNotice = {
+      channelId,
+      firstId: first.id,
+      lastId: last.id,
+      ordinal: last.ordinal,
+      authors: entries.map((entry) => entry.author),
+      body: deliveryBody(
+        channelId,
+        entries.map((entry) => entry.record),
+      ),
+      left: false,
+      visibleFrom: 0,
+    };
+    if (removed.length === 0 && added === undefined) {
+      const everybody = recipients === audience.recipients;
+      users.many(everybody ? audience.keys : recipients.map((recipient) => recipient.key)).deliver(notice);
+    } else {
+      for (const { userId, key } of recipients) {
+        users(key).deliver({ ...notice, left: removed.includes(userId), visibleFrom: added?.get(userId) ?? 0 });
+      }
+    }
+  }
+
+  confirm(userIds: readonly number[], throughIds: readonly number[]): void {
+    for (let i = 0; i < userIds.length; i++) this.book.confirm(userIds[i] as number, throughIds[i] ?? 0);
+    if (this.book.complete) {
+      this.#sent = [];
+      this.stop();
+    } else {
+      const through = this.book.confirmedThrough;
+      while (this.#sent[0] !== undefined && this.#sent[0].to <= through) this.#sent.shift();
+    }
+    this.#options.onProgress();
+  }
+
+  stop(): void {
+    this.#again?.cancel();
+    this.#again = undefined;
+  }
+
+  #armAgain(): void {
+    if (this.#again !== undefined || this.book.complete) return;
+    this.#again = this.#options.context.after(this.#options.settings.redeliverAfterMs, async () => {
+      this.#again = undefined;
+      await this.#sendAgain();
+      this.#armAgain();
+    });
+  }
+
+  /**
+   * (F3) The newest entries of a range are enough: the pointer tells the device how far the channel goes, and a device fills
+   * what it lacks by history.
+   */
+  async #sendAgain(): Promise<void> {
+    const { channelId, logs, settings } = this.#options;
+    for (const range of [...this.#sent]) {
+      const late = range.audience.recipients.filter(({ sent, confirmed }) => confirmed < sent && confirmed < range.to);
+      if (late.length === 0) continue;
+      const rows = await logs.read(channelId, {
+        from: range.from,
+        to: range.to,
+        rowsMax: settings.historyPageMax,
+        bytesMax: settings.deliverBytesMax,
+        newestFirst: true,
+      });
+      const entries = rows.reverse().map(({ id, record }) => {
+        const { author, ordinal } = Entry.decode(record);
+        return { id, author, ordinal, record };
+      });
+      this.#deliver(entries, late, range);
+    }
+  }
+}
+
+function plain(entry: Pick<Outgoing, "removed" | "added">): boolean {
+  return entry.removed.length === 0 && entry.added === undefined;
+}

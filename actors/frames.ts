@@ -1,0 +1,19 @@
+// Parts of client frames that are encoded once and sent to many: the server's side of "encode once".
+
+import { protobuf, type Receipt, ServerFrame } from "../proto/index.ts";
+
+/** Fields 3 and 4 of client.Delivery: what is alike for all recipients. `records` are Entry messages as kept. */
+export function deliveryBody(channelId: string, records: readonly Uint8Array[]): Uint8Array {
+  const writer = protobuf.Writer.create();
+  writer.uint32(26).string(channelId);
+  for (const record of records) writer.uint32(34).bytes(record);
+  return writer.finish();
+}
+
+export function receiptFrame(receipt: Receipt): Uint8Array {
+  return ServerFrame.encode({ request: 0, receipt }).finish();
+}
+
+export function typingFrame(channelId: string, userId: number, typing: boolean): Uint8Array {
+  return ServerFrame.encode({ request: 0, typing: { channelId, userId, typing } }).finish();
+}

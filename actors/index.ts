@@ -1,0 +1,75 @@
+// The door of the chat domain: its three kinds of actor, ready to be hosted.
+
+import type { ServiceDescriptor } from "../proto/index.ts";
+import { ChannelService, GatewayService, PresenceService, UserService } from "../proto/index.ts";
+import { type ActorDefinition, type Clock, defineActor, type Logger, type References } from "../runtime/index.ts";
+import type { ChannelLogStore, RegisterStore } from "../storage/index.ts";
+import { Channel } from "./channel/channel.ts";
+import { Presence } from "./presence/presence.ts";
+import type { ChatSettings } from "./settings.ts";
+import { InboxWriter } from "./user/inbox-writer.ts";
+import { User } from "./user/user.ts";
+
+export { directChannelId, parseChannelId } from "./channel-id.ts";
+export { chatErrors } from "./errors.ts";
+export { type ChatSettings, chatDefaults } from "./settings.ts";
+
+export interface ChatOptions {
+  readonly settings: ChatSettings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly logs: ChannelLogStore;
+  readonly registers: RegisterStore;
+  readonly friendsOf: (userId: number) => Promise<readonly number[]>;
+  readonly userExists: (userId: number) => Promise<boolean>;
+  /** How actors call each other. Asked when an actor activates: the node that gives them is made after the definitions. */
+  readonly references: <S extends ServiceDescriptor>(service: S) => References<S>;
+}
+
+export interface Chat {
+  readonly definitions: readonly ActorDefinition[];
+  /** Pointers that wait to be written. */
+  pointersWaiting(): number;
+}
+
+export function createChat(options: ChatOptions): Chat {
+  const { settings, clock, log, logs, registers, references } = options;
+  let made: ReturnType<typeof make> | undefined;
+  const make = () => {
+    const users = references(UserService);
+    const channels = references(ChannelService);
+    const presences = references(PresenceService);
+    const gateways = references(GatewayService);
+    const inboxWriter = new InboxWriter({ clock, registers, channels, flushMs: settings.pointerFlushMs, log });
+    return {
+      inboxWriter,
+      channel: { logs, registers, users, settings, userExists: options.userExists },
+      user: { logs, registers, channels, gateways, inboxWriter, settings },
+      presence: { registers, users, presences, settings, friendsOf: options.friendsOf },
+    };
+  };
+  const ports = () => {
+    made ??= make();
+    return made;
+  };
+  return {
+    definitions: [
+      defineActor({
+        service: ChannelService,
+        passivateAfterMs: settings.channelPassivateAfterMs,
+        activate: (context) => Channel.activate(context, ports().channel),
+      }),
+      defineActor({
+        service: UserService,
+        passivateAfterMs: settings.userPassivateAfterMs,
+        activate: (context) => User.activate(context, ports().user),
+      }),
+      defineActor({
+        service: PresenceService,
+        passivateAfterMs: settings.presencePassivateAfterMs,
+        activate: (context) => Presence.activate(context, ports().presence),
+      }),
+    ] as unknown as readonly ActorDefinition[],
+    pointersWaiting: () => made?.inboxWriter.waiting ?? 0,
+  };
+}

@@ -1,0 +1,57 @@
+// Limits of the chat domain, each with its reason. cluster.config.ts embeds them.
+
+export interface ChatSettings {
+  readonly textCharactersMax: number;
+  readonly contentBytesMax: number;
+  readonly groupMembersMax: number;
+  readonly producersAMemberMax: number;
+  readonly recentNumbersMax: number;
+  readonly snapshotEntries: number;
+  readonly snapshotBytes: number;
+  readonly historyPageMax: number;
+  readonly historyPageDefault: number;
+  readonly historyBytesMax: number;
+  readonly deliverBytesMax: number;
+  readonly redeliverAfterMs: number;
+  readonly pointerFlushMs: number;
+  readonly syncPointersMax: number;
+  readonly syncNewestMax: number;
+  readonly syncNewestBytesMax: number;
+  readonly channelPassivateAfterMs: number;
+  readonly userPassivateAfterMs: number;
+  readonly presencePassivateAfterMs: number;
+  readonly heartbeatMs: number;
+  readonly silentAfterMs: number;
+  readonly offlineAfterMs: number;
+  readonly sessionLeaseMs: number;
+  readonly watchLeaseMs: number;
+  readonly watchersMax: number;
+}
+
+export const chatDefaults: ChatSettings = {
+  textCharactersMax: 100_000, // the promise of the product, in Unicode code points
+  contentBytesMax: 450_000, // 100,000 code points of four bytes, and a little for what stands around them
+  groupMembersMax: 100, // the promise of the product; fan-out is counted with it
+  producersAMemberMax: 20, // outboxes of one user that a channel remembers: devices, tabs and a few restored ones
+  recentNumbersMax: 16, // of a producer, whose ids are known without a look into the log: more than a client has in flight
+  snapshotEntries: 100, // an activation reads at most so many entries on top of a snapshot
+  snapshotBytes: 262_144, // or so many bytes
+  historyPageMax: 200, // a page has to fit a frame
+  historyPageDefault: 50, // two screens
+  historyBytesMax: 1_048_576, // of one page: it is held in memory once for each asker
+  deliverBytesMax: 262_144, // of one delivery: a slow link gets its first entries soon
+  redeliverAfterMs: 5_000, // well above the time in which a healthy user actor confirms
+  pointerFlushMs: 500, // pointers of one burst become one write; the wake list covers the time between
+  syncPointersMax: 200, // channels in one answer: a first page is on the screen before the last has left
+  syncNewestMax: 20, // messages a channel: one screen
+  syncNewestBytesMax: 65_536, // or so many bytes
+  channelPassivateAfterMs: 300_000, // five minutes of silence
+  userPassivateAfterMs: 60_000, // a user without a session needs no memory
+  presencePassivateAfterMs: 60_000, // likewise
+  heartbeatMs: 5_000, // what clients are asked for
+  silentAfterMs: 12_000, // two beats missed, and a little
+  offlineAfterMs: 30_000, // a tunnel is shorter than that
+  sessionLeaseMs: 90_000, // a gateway that died says nothing: its sessions are forgotten after this
+  watchLeaseMs: 300_000, // a watcher that died is told nothing after this
+  watchersMax: 5_000, // friends online at once who watch one user
+};

@@ -1,0 +1,130 @@
+// Writes the pointers of all users of a node together: what changes within `pointerFlushMs` is one write a pointer, one commit
+// for all, one verify a shard, and one confirmation a channel.
+//
+// (W1) A pointer is confirmed to its channel only after it was durable and verified afterwards, and only if this activation
+//      has given it its version.
+// (W2) What could not be written stays dirty and is tried again; the channel's wake row covers the time between.
+
+import type { ChannelService } from "../../proto/index.ts";
+import { type ActorContext, type Clock, type Logger, type References, toMadangError } from "../../runtime/index.ts";
+import type { RegisterStore, RegisterWrite } from "../../storage/index.ts";
+import { Dirty, type Pointer, pointerWrites } from "./pointer.ts";
+
+export interface InboxWriterOptions {
+  readonly clock: Clock;
+  readonly registers: RegisterStore;
+  readonly channels: References<typeof ChannelService>;
+  readonly flushMs: number;
+  readonly log: Logger;
+}
+
+/** Whose pointer it is. */
+export interface InboxOwner {
+  readonly userId: number;
+  readonly context: ActorContext;
+  /** The tenure is over: nothing may be confirmed any more. */
+  readonly isLost: boolean;
+  /** Watermarks have moved: the other members of the channel want to know. */
+  receipt(pointer: Pointer): void;
+}
+
+interface Row {
+  readonly owner: InboxOwner;
+  readonly pointer: Pointer;
+}
+
+interface Written extends Row {
+  readonly dirty: number;
+  readonly lastId: number;
+}
+
+export class InboxWriter {
+  readonly #options: InboxWriterOptions;
+  #rows: Row[] = [];
+  #armed = false;
+  #flushing: Promise<void> = Promise.resolve();
+
+  constructor(options: InboxWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Pointers that wait to be written. */
+  get waiting(): number {
+    return this.#rows.length;
+  }
+
+  mark(owner: InboxOwner, pointer: Pointer, what: number): void {
+    if (pointer.dirty === 0) this.#rows.push({ owner, pointer });
+    pointer.dirty |= what;
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    this.#options.clock.after(this.#options.flushMs, () => {
+      this.#armed = false;
+      void this.flush();
+    });
+  }
+
+  /** Resolves when everything that was marked before is written and confirmed, or is known to have failed. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#flushNow());
+    return this.#flushing;
+  }
+
+  async #flushNow(): Promise<void> {
+    const rows = this.#rows.filter((row) => !row.owner.isLost);
+    this.#rows = [];
+    if (rows.length === 0) return;
+    const writes: RegisterWrite[] = [];
+    const written: Written[] = [];
+    for (const { owner, pointer } of rows) {
+      for (const write of pointerWrites(owner.context.id, pointer)) writes.push(write);
+      written.push({ owner, pointer, dirty: pointer.dirty, lastId: pointer.lastId });
+      pointer.dirty = 0;
+    }
+    try {
+      await this.#options.registers.write(writes);
+    } catch (error) {
+      this.#options.log.warn(
+        { error: toMadangError(error), pointers: written.length },
+        "pointers could not be written",
+      );
+      for (const { owner, pointer, dirty } of written) this.mark(owner, pointer, dirty); // (W2)
+      return;
+    }
+    for (const { owner, pointer, dirty } of written) {
+      if (dirty & (Dirty.READ | Dirty.DELIVERED)) owner.receipt(pointer);
+    }
+    await this.#confirm(written.filter(({ dirty, pointer }) => dirty & Dirty.POINTER && pointer.ours));
+  }
+
+  /** (W1) */
+  async #confirm(written: readonly Written[]): Promise<void> {
+    const verifies = new Map<number, Promise<boolean>>();
+    for (const { owner } of written) {
+      if (verifies.has(owner.context.shard)) continue;
+      const verify = owner.context.verify().then(
+        () => true,
+        () => false,
+      );
+      verifies.set(owner.context.shard, verify);
+    }
+    const verified = new Map<number, boolean>();
+    for (const [shard, verify] of verifies) verified.set(shard, await verify);
+    const byChannel = new Map<string, { userIds: number[]; throughIds: number[] }>();
+    for (const { owner, pointer, lastId } of written) {
+      if (owner.isLost || !verified.get(owner.context.shard)) continue;
+      let notice = byChannel.get(pointer.channelId);
+      if (notice === undefined) {
+        notice = { userIds: [], throughIds: [] };
+        byChannel.set(pointer.channelId, notice);
+      }
+      notice.userIds.push(owner.userId);
+      notice.throughIds.push(lastId);
+    }
+    for (const [channelId, notice] of byChannel) this.#options.channels(channelId).confirm(notice);
+  }
+}

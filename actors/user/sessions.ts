@@ -1,0 +1,63 @@
+// The sessions that are attached to a user: one a device, each on some gateway.
+
+import type { GatewayService, GoAwayReason, Shed } from "../../proto/index.ts";
+import type { Reference, References } from "../../runtime/index.ts";
+
+export interface Session {
+  readonly gatewayId: string;
+  readonly gateway: Reference<typeof GatewayService>;
+  readonly sessionId: number;
+  readonly deviceId: number;
+  readonly loginId: string;
+  /** Version of the newest push that was handed to its gateway. */
+  pushed: number;
+}
+
+export class Sessions {
+  readonly #gateways: References<typeof GatewayService>;
+  #list: Session[] = [];
+
+  constructor(gateways: References<typeof GatewayService>) {
+    this.#gateways = gateways;
+  }
+
+  get list(): readonly Session[] {
+    return this.#list;
+  }
+
+  /** Attaches, and gives the session of the same device that this one replaces. */
+  attach(gatewayId: string, sessionId: number, deviceId: number, loginId: string): Session | undefined {
+    const replaced = this.#list.find((session) => session.deviceId === deviceId);
+    const again = replaced?.sessionId === sessionId && replaced.gatewayId === gatewayId;
+    const gateway = this.#gateways(gatewayId);
+    this.#list = this.#list.filter((session) => session !== replaced);
+    this.#list.push({ gatewayId, gateway, sessionId, deviceId, loginId, pushed: 0 });
+    return again ? undefined : replaced;
+  }
+
+  /** Compares and deletes: a late detach of an old session cannot remove a new one. */
+  detach(gatewayId: string, sessionId: number): void {
+    this.#list = this.#list.filter((session) => session.gatewayId !== gatewayId || session.sessionId !== sessionId);
+  }
+
+  find(gatewayId: string, sessionId: number): Session | undefined {
+    return this.#list.find((session) => session.gatewayId === gatewayId && session.sessionId === sessionId);
+  }
+
+  /** To all of them, or to all but one. */
+  tell(frame: Uint8Array, shed: Shed, exceptSessionId = 0): void {
+    for (const { gateway, sessionId } of this.#list) {
+      if (sessionId !== exceptSessionId) gateway.tell({ sessionId, frame, shed });
+    }
+  }
+
+  close(which: (session: Session) => boolean, reason: GoAwayReason): void {
+    for (const { gateway, sessionId } of this.#list.filter(which)) gateway.close({ sessionId, reason });
+    this.#list = this.#list.filter((session) => !which(session));
+  }
+
+  reattach(): void {
+    for (const { gateway, sessionId } of this.#list) gateway.reattach({ sessionId });
+    this.#list = [];
+  }
+}

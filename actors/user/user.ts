@@ -1,0 +1,273 @@
+// The user actor: owns the inbox of one user and knows the user's attached sessions.
+//
+// (U1) Every change of a pointer gets the next version; versions rise over owner changes, for they are stamps.
+// (U2) A push carries the version before its own, so that a device sees when it missed one.
+// (U3) An entry is pushed at once and confirmed later: when the pointer is durable, under a verify (inbox-writer.ts).
+// (U4) A delivery that this activation has not given a version gets a new one, even if the row has it already: an older
+//      owner's write may still surface under a version that the device has passed.
+
+import {
+  type AcknowledgeNotice,
+  type AttachRequest,
+  type ChannelService,
+  type DeliverNotice,
+  type DetachNotice,
+  type EndSessionRequest,
+  type GatewayService,
+  GoAwayReason,
+  type InboxPointer,
+  type InboxRequest,
+  type Nothing,
+  type ReadRequest,
+  Shed,
+  type SignalNotice,
+  type SyncReply,
+  type SyncRequest,
+  type UserService,
+  type UserWhyReply,
+  type UserWhyRequest,
+} from "../../proto/index.ts";
+import {
+  type ActorContext,
+  type Handlers,
+  Later,
+  type Lifecycle,
+  type References,
+  stamp,
+} from "../../runtime/index.ts";
+import type { ChannelLogStore, RegisterStore } from "../../storage/index.ts";
+import { chatErrors } from "../errors.ts";
+import { receiptFrame } from "../frames.ts";
+import type { ChatSettings } from "../settings.ts";
+import type { InboxOwner, InboxWriter } from "./inbox-writer.ts";
+import { Dirty, newPointer, type Pointer, readPointers } from "./pointer.ts";
+import { Sessions } from "./sessions.ts";
+import { UsedTickets } from "./used-tickets.ts";
+
+export interface UserPorts {
+  readonly logs: ChannelLogStore;
+  readonly registers: RegisterStore;
+  readonly channels: References<typeof ChannelService>;
+  readonly gateways: References<typeof GatewayService>;
+  readonly inboxWriter: InboxWriter;
+  readonly settings: ChatSettings;
+}
+
+const done: Nothing = {};
+
+export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner {
+  readonly userId: number;
+  readonly context: ActorContext;
+  readonly #ports: UserPorts;
+  readonly #pointers: Map<string, Pointer>;
+  readonly #sessions: Sessions;
+  #tickets: UsedTickets | undefined;
+  #version: number;
+  isLost = false;
+
+  static async activate(context: ActorContext, ports: UserPorts): Promise<User> {
+    return new User(context, ports, readPointers(await ports.registers.read("inbox", context.id)));
+  }
+
+  private constructor(context: ActorContext, ports: UserPorts, pointers: Map<string, Pointer>) {
+    this.userId = Number(context.id);
+    this.context = context;
+    this.#ports = ports;
+    this.#pointers = pointers;
+    this.#sessions = new Sessions(ports.gateways);
+    this.#version = 0;
+    for (const { version } of pointers.values()) this.#version = Math.max(this.#version, version);
+  }
+
+  /** (U1) */
+  #nextVersion(): number {
+    this.#version = Math.max(this.#version + 1, stamp(this.context.epoch, 1));
+    return this.#version;
+  }
+
+  #pointer(channelId: string): Pointer {
+    let pointer = this.#pointers.get(channelId);
+    if (pointer === undefined) {
+      pointer = newPointer(channelId);
+      this.#pointers.set(channelId, pointer);
+    }
+    return pointer;
+  }
+
+  // ---- fan-out
+
+  deliver({ channelId, lastId, ordinal, authors, body, left, visibleFrom }: DeliverNotice): void {
+    const pointer = this.#pointer(channelId);
+    if (pointer.ours && lastId <= pointer.lastId) {
+      // Told again: the confirmation was lost or is on its way.
+      this.#ports.inboxWriter.mark(this, pointer, Dirty.POINTER);
+      return;
+    }
+    const prev = this.#version;
+    const version = this.#nextVersion();
+    if (lastId >= pointer.lastId) {
+      pointer.lastId = lastId;
+      pointer.ordinal = ordinal;
+      pointer.left = left;
+    }
+    pointer.version = version;
+    pointer.ours = true;
+    if (visibleFrom > 0) pointer.visibleFrom = visibleFrom;
+    let what: number = Dirty.POINTER;
+    // Who writes has read what stands above.
+    if (authors.at(-1) === this.userId && lastId > pointer.readId) {
+      pointer.readId = lastId;
+      pointer.readOrdinal = ordinal;
+      what |= Dirty.READ;
+    }
+    this.#ports.inboxWriter.mark(this, pointer, what);
+    const { epoch } = this.context;
+    for (const session of this.#sessions.list) {
+      session.pushed = version;
+      session.gateway.push({ sessionId: session.sessionId, epoch, prev, version, body });
+    }
+  }
+
+  signal({ frame, shed }: SignalNotice): void {
+    this.#sessions.tell(frame, shed);
+  }
+
+  // ---- sessions
+
+  attach(request: AttachRequest): Later<SyncReply> {
+    const { gateway, sessionId, deviceId, loginId, cursor, ticketId, ticketExpiresMs } = request;
+    if (ticketId !== "") {
+      this.#tickets ??= new UsedTickets();
+      if (!this.#tickets.use(ticketId, ticketExpiresMs, this.context.clock.wallMs())) throw chatErrors.TICKET_USED();
+    }
+    const replaced = this.#sessions.attach(gateway, sessionId, deviceId, loginId);
+    replaced?.gateway.close({ sessionId: replaced.sessionId, reason: GoAwayReason.REPLACED });
+    return this.#sync(cursor, true);
+  }
+
+  detach({ gateway, sessionId }: DetachNotice): void {
+    this.#sessions.detach(gateway, sessionId);
+  }
+
+  sync({ cursor }: SyncRequest): Later<SyncReply> {
+    return this.#sync(cursor, true);
+  }
+
+  inbox({ afterVersion }: InboxRequest): Later<SyncReply> {
+    return this.#sync(afterVersion, false);
+  }
+
+  /** The pointers as they stand in this turn; their newest entries, and the verify, come after it. */
+  #sync(cursor: number, withNewest: boolean): Later<SyncReply> {
+    const later = new Later<SyncReply>();
+    const fullSync = cursor > this.#version;
+    const above = fullSync ? 0 : cursor;
+    const { syncPointersMax } = this.#ports.settings;
+    const changed = [...this.#pointers.values()].filter((pointer) => pointer.version > above);
+    changed.sort((a, b) => a.version - b.version);
+    const page = changed.slice(0, syncPointersMax).map((pointer) => ({ ...pointer, newest: [] }));
+    const more = changed.length > page.length;
+    // Whoever has the last page stands where the inbox stands; before that, at the last pointer of the page.
+    const reached = more ? (page.at(-1)?.version ?? above) : this.#version;
+    const reply = { cursor: reached, epoch: this.context.epoch, fullSync, more };
+    const verified = this.context.verify(); // it starts after the request came
+    const filled = withNewest ? Promise.all(page.map((pointer) => this.#withNewest(pointer))) : Promise.resolve(page);
+    Promise.all([filled, verified]).then(
+      ([pointers]) => later.resolve({ ...reply, pointers }),
+      (error) => later.reject(error),
+    );
+    return later;
+  }
+
+  async #withNewest(pointer: InboxPointer): Promise<InboxPointer> {
+    if (pointer.lastId === 0) return pointer;
+    const { logs, settings } = this.#ports;
+    const rows = await logs.read(pointer.channelId, {
+      from: pointer.visibleFrom,
+      to: pointer.lastId,
+      rowsMax: settings.syncNewestMax,
+      bytesMax: settings.syncNewestBytesMax,
+      newestFirst: true,
+    });
+    return { ...pointer, newest: rows.reverse().map((row) => row.record) };
+  }
+
+  endSession({ loginId }: EndSessionRequest): Nothing {
+    this.#sessions.close((session) => loginId === "" || session.loginId === loginId, GoAwayReason.SESSION_ENDED);
+    return done;
+  }
+
+  // ---- watermarks
+
+  acknowledge({ deviceId, channelId, deliveredId }: AcknowledgeNotice): void {
+    const pointer = this.#pointers.get(channelId);
+    if (pointer === undefined) return;
+    const id = Math.min(deliveredId, pointer.lastId);
+    pointer.devices ??= new Map();
+    if (id <= (pointer.devices.get(deviceId) ?? 0)) return;
+    pointer.devices.set(deviceId, id);
+    pointer.deliveredId = Math.max(pointer.deliveredId, id);
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.DELIVERED);
+  }
+
+  read({ sessionId, channelId, readId, ordinal }: ReadRequest): Nothing {
+    const pointer = this.#pointers.get(channelId);
+    if (pointer === undefined) throw chatErrors.NOT_A_MEMBER();
+    const id = Math.min(readId, pointer.lastId);
+    if (id <= pointer.readId) return done;
+    pointer.readId = id;
+    pointer.readOrdinal = id === pointer.lastId ? pointer.ordinal : Math.min(ordinal, pointer.ordinal);
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.READ);
+    this.#sessions.tell(this.#ownReceipt(pointer), Shed.RECEIPT, sessionId);
+    return done;
+  }
+
+  #ownReceipt({ channelId, deliveredId, readId, readOrdinal }: Pointer): Uint8Array {
+    return receiptFrame({ channelId, userId: this.userId, deliveredId, readId, readOrdinal });
+  }
+
+  receipt({ channelId, deliveredId, readId }: Pointer): void {
+    this.#ports.channels(channelId).receipt({ userId: this.userId, deliveredId, readId });
+  }
+
+  // ---- why
+
+  why({ channelId, messageId }: UserWhyRequest): UserWhyReply {
+    const pointer = this.#pointers.get(channelId) ?? newPointer(channelId);
+    const reached = pointer.lastId >= messageId && pointer.lastId > 0;
+    const known = new Set([...(pointer.devices?.keys() ?? []), ...this.#sessions.list.map(({ deviceId }) => deviceId)]);
+    return {
+      pointerId: pointer.lastId,
+      pointerVersion: pointer.version,
+      pointerDurable: reached && (pointer.dirty & Dirty.POINTER) === 0,
+      readId: pointer.readId,
+      devices: [...known].map((deviceId) => {
+        const session = this.#sessions.list.find((other) => other.deviceId === deviceId);
+        const deliveredId = pointer.devices?.get(deviceId) ?? 0;
+        const pushed = session !== undefined && reached && session.pushed >= pointer.version;
+        return { deviceId, attached: session !== undefined, pushed: pushed || deliveredId >= messageId, deliveredId };
+      }),
+    };
+  }
+
+  // ---- lifecycle
+
+  #dirty(): boolean {
+    for (const pointer of this.#pointers.values()) if (pointer.dirty !== 0) return true;
+    return false;
+  }
+
+  canPassivate(): boolean {
+    return this.#sessions.list.length === 0 && !this.#dirty();
+  }
+
+  async deactivate(): Promise<void> {
+    await this.#ports.inboxWriter.flush();
+    this.#sessions.reattach();
+  }
+
+  lost(): void {
+    this.isLost = true;
+    this.#sessions.reattach();
+  }
+}
