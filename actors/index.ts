@@ -10,7 +10,6 @@ import type { ChatSettings } from "./settings.ts";
 import { InboxWriter } from "./user/inbox-writer.ts";
 import { User } from "./user/user.ts";
 
-export { directChannelId, parseChannelId } from "./channel-id.ts";
 export { chatErrors } from "./errors.ts";
 export { type ChatSettings, chatDefaults } from "./settings.ts";
 

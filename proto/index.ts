@@ -1,4 +1,5 @@
 // The door: the contracts as types and codecs.
+export { type ChannelName, directChannelId, parseChannelId } from "./channel-id.ts";
 export type { Codec, MethodDescriptor, ServiceDescriptor } from "./codec.ts";
 export * from "./gen/actor.ts";
 export * from "./gen/client.ts";

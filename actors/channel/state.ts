@@ -1,8 +1,7 @@
 // What a channel is at one entry of its log: the fold of all entries up to it. Pure: `apply` is the only thing that changes
 // it, on replay as on append, so that an owner that has just come knows what its predecessor knew.
 
-import { type Entry, MembershipChange, Role } from "../../proto/index.ts";
-import { parseChannelId } from "../channel-id.ts";
+import { type Entry, MembershipChange, parseChannelId, Role } from "../../proto/index.ts";
 import { contentDigest } from "../content.ts";
 
 export interface MemberState {

@@ -1,0 +1,115 @@
+// What each frame of a client asks of the actors, and what is answered. Knows no sockets.
+
+import {
+  type ClientFrame,
+  Entry,
+  type History,
+  type InboxPointer,
+  type Pointer,
+  parseChannelId,
+  type Send,
+  ServerFrame,
+} from "../../proto/index.ts";
+import { gatewayErrors } from "../errors.ts";
+import type { ActorRefs } from "../refs.ts";
+import type { Identity } from "./session.ts";
+
+type Answer = Omit<ServerFrame, "request">;
+
+export interface Asker {
+  readonly identity: Identity;
+  readonly sessionId: number;
+  readonly gatewayId: string;
+}
+
+const done: Answer = { done: {} };
+
+/** Answers a request other than hello, sync and heartbeat. Rejects with a MadangError. */
+export async function answer(frame: ClientFrame, asker: Asker, refs: ActorRefs, deadlineMs: number): Promise<Answer> {
+  const { userId, deviceId } = asker.identity;
+  const user = refs.user(String(userId));
+  if (frame.send) return send(frame.send, userId, refs, deadlineMs);
+  if (frame.history) return history(frame.history, userId, refs, deadlineMs);
+  if (frame.ack) {
+    const { channelId, deliveredId } = frame.ack;
+    user.acknowledge({ deviceId, channelId, deliveredId: checkId(deliveredId) });
+    return done;
+  }
+  if (frame.read) {
+    const { channelId, readId, ordinal } = frame.read;
+    const request = { sessionId: asker.sessionId, channelId, readId: checkId(readId), ordinal: checkId(ordinal) };
+    await user.read(request, { deadlineMs });
+    return done;
+  }
+  if (frame.typing) {
+    refs.channel(checkChannel(frame.typing.channelId)).typing({ userId, typing: frame.typing.typing });
+    return done;
+  }
+  if (frame.presenceWatch) {
+    const { presences } = await refs
+      .presence(String(userId))
+      .watch({ on: frame.presenceWatch.friends }, { deadlineMs });
+    return { presences: { presences } };
+  }
+  if (frame.presenceQuery)
+    return presenceOfMembers(checkChannel(frame.presenceQuery.channelId), userId, refs, deadlineMs);
+  throw gatewayErrors.BAD_FRAME();
+}
+
+async function send(
+  { channelId, producer, number, content }: Send,
+  userId: number,
+  refs: ActorRefs,
+  deadlineMs: number,
+) {
+  if (content?.ciphertext) content.ciphertext.data = content.ciphertext.data.slice(); // outlives the frame
+  const request = { userId, producer: checkId(producer), number: checkId(number), content: content ?? null };
+  const { messageId, timeMs } = await refs.channel(checkChannel(channelId)).post(request, { deadlineMs });
+  return { sent: { channelId, messageId, timeMs } };
+}
+
+async function history(asked: History, userId: number, refs: ActorRefs, deadlineMs: number): Promise<Answer> {
+  checkId(asked.anchor);
+  const channel = refs.channel(checkChannel(asked.channelId));
+  const { entries, firstVisibleId, lastId } = await channel.history({ userId, history: asked }, { deadlineMs });
+  return {
+    page: {
+      channelId: asked.channelId,
+      entries: entries.map((record) => Entry.decode(record)),
+      firstVisibleId,
+      lastId,
+    },
+  };
+}
+
+async function presenceOfMembers(
+  channelId: string,
+  userId: number,
+  refs: ActorRefs,
+  deadlineMs: number,
+): Promise<Answer> {
+  const { members } = await refs.channel(channelId).describe({ userId }, { deadlineMs });
+  const asked = members.map((member) => refs.presence(String(member.userId)).ask({}, { deadlineMs }));
+  const replies = await Promise.allSettled(asked);
+  const presences = replies.flatMap((reply) =>
+    reply.status === "fulfilled" && reply.value.presence ? [reply.value.presence] : [],
+  );
+  return { presences: { presences } };
+}
+
+/** A pointer as the client sees it. */
+export function pointerFrame({ newest, visibleFrom: _, ...pointer }: InboxPointer): Uint8Array {
+  const entries: Pointer["newest"] = newest.map((record) => Entry.decode(record));
+  return ServerFrame.encode({ request: 0, pointer: { ...pointer, newest: entries } }).finish();
+}
+
+function checkChannel(channelId: string): string {
+  if (parseChannelId(channelId) === undefined) throw gatewayErrors.NO_SUCH_CHANNEL();
+  return channelId;
+}
+
+/** 64-bit integers of the wire that are not exact here are not ours. */
+export function checkId(id: number): number {
+  if (!Number.isSafeInteger(id) || id < 0) throw gatewayErrors.BAD_FRAME({ message: "An integer is above 2^53 - 1." });
+  return id;
+}
