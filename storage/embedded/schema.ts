@@ -3,8 +3,10 @@
 import type { RootDatabase } from "lmdb";
 import { storageErrors } from "../errors.ts";
 
+export type Migration = (root: RootDatabase) => void;
+
 /** Step i takes a folder from version i to i + 1. Steps are added, never changed. */
-export const migrations: readonly ((root: RootDatabase) => void)[] = [
+export const migrations: readonly Migration[] = [
   () => {}, // 0 → 1: an empty folder; the tables are made when they are opened
 ];
 

@@ -52,7 +52,7 @@ export class Claims {
   keep({ shard, epoch }: Tenure): Promise<void> {
     return new Promise((kept) => {
       const value = numberBytes(epoch);
-      const keeper = { kept, abandoned: false };
+      const keeper = { kept };
       this.#keyValue.put({ table: "claim", partition: String(shard), cluster: ONLY_CLUSTER, value, keeper });
     });
   }

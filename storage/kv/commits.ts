@@ -3,7 +3,7 @@
 // (C1) One commit at a time, in the order of the writes.
 // (C2) A commit that failed has an unknown outcome. It is sent again, the same bytes, with growing pauses, until it
 //      succeeds; nothing is told as kept meanwhile.
-// (C3) What waits is bounded in bytes; beyond that put() throws OVERLOADED.
+// (C3) What is held in memory is bounded in bytes; beyond that add() throws OVERLOADED.
 
 import { type Clock, type Logger, runtimeErrors } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
@@ -14,7 +14,9 @@ import { ROW_OVERHEAD_BYTES, type Write } from "./port.ts";
 export interface GroupCommitOptions {
   readonly clock: Clock;
   readonly settings: StorageSettings;
-  readonly log: Logger | undefined;
+  readonly log: Logger;
+  /** Bytes that are kept already and still held in memory. */
+  heldBytes?(): number;
   /** Resolves when all writes are durable, and rejects when that is not known. */
   commit(writes: readonly Write[]): Promise<void>;
 }
@@ -37,8 +39,8 @@ export class GroupCommit {
   add(write: Write): void {
     if (this.#closing) throw storageErrors.STORE_CLOSED({ executed: "no" });
     const bytes = ROW_OVERHEAD_BYTES + (write.value?.byteLength ?? 0);
-    const { clock, settings } = this.#options;
-    if (this.#bytes + bytes > settings.waitingBytesMax) {
+    const { clock, settings, heldBytes } = this.#options;
+    if (this.#bytes + (heldBytes?.() ?? 0) + bytes > settings.heldBytesMax) {
       throw runtimeErrors.OVERLOADED({
         message: "More writes wait for the disk than memory is set aside for.",
         retryAfterMs: settings.retryPauseMaxMs,
@@ -67,27 +69,26 @@ export class GroupCommit {
   async #insist(batch: Write[]): Promise<boolean> {
     const { commit, settings, log } = this.#options;
     let pauseMs = settings.retryPauseMs;
-    let writes = batch;
     for (;;) {
       try {
-        await commit(writes);
+        await commit(batch);
         break;
       } catch (error) {
         this.#counts.failedCommits += 1;
-        log?.error({ error, writes: writes.length, retryAfterMs: pauseMs }, "a commit failed and is sent again");
+        log.error({ error, writes: batch.length, retryAfterMs: pauseMs }, "a commit failed and is sent again");
         if (this.#closing) return false;
       }
       await this.#pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, settings.retryPauseMaxMs);
-      writes = writes.filter((write) => !write.keeper.abandoned);
     }
     this.#counts.commits += 1;
-    this.#counts.writes += writes.length;
-    for (const write of batch) this.#bytes -= ROW_OVERHEAD_BYTES + (write.value?.byteLength ?? 0);
-    for (const write of writes) {
-      this.#counts.bytes += write.value?.byteLength ?? 0;
-      write.keeper.kept();
+    this.#counts.writes += batch.length;
+    for (const write of batch) {
+      const bytes = write.value?.byteLength ?? 0;
+      this.#bytes -= ROW_OVERHEAD_BYTES + bytes;
+      this.#counts.bytes += bytes;
     }
+    for (const write of batch) write.keeper.kept();
     return true;
   }
 

@@ -1,23 +1,21 @@
 // Rows in LMDB: one environment, one named database a table. Key = partition, a zero byte, cluster.
 //
-// (M1) A commit is told when LMDB has synced the data and then the page that points to it. `overlappingSync`, which is
-//      the package's default, would tell it before the sync; it is off. Proved by tools of the system rather than by the
-//      documentation: under `strace -f -e trace=fdatasync,pwrite64,write`, a program that writes a line to stdout for
-//      each kept row never writes it before the fdatasync, and the synchronous write of the meta page, have returned.
+// (M1) apply() resolves when LMDB has synced the data and then the page that points to it. `overlappingSync`, which is the
+//      package's default, would resolve it before the sync; it is off.
 // (M2) The sync runs on a thread of the package: the event loop goes on meanwhile.
 
 import { type Database, open, type RootDatabase } from "lmdb";
-import type { Clock, Logger } from "../../runtime/index.ts";
-import type { StorageSettings } from "../settings.ts";
-import { GroupCommit } from "./commits.ts";
-import { type KeyValue, PARTITION_END, type Row, type RowRange, type Table, tables, type Write } from "./port.ts";
+import type { FramedWrite } from "./frames.ts";
+import { PARTITION_END, type Row, type RowRange, type Table, tables } from "./port.ts";
 
-export interface LmdbOptions {
-  /** A file; LMDB puts a lock file beside it. */
-  readonly path: string;
-  readonly clock: Clock;
-  readonly settings: StorageSettings;
-  readonly log: Logger | undefined;
+export interface LmdbRows {
+  /** For what is not a row: versions. */
+  readonly meta: RootDatabase;
+  get(table: Table, partition: string, cluster: Uint8Array): Uint8Array | undefined;
+  range(table: Table, partition: string, range: RowRange): Row[];
+  /** All or nothing, in one transaction. */
+  apply(writes: readonly FramedWrite[]): Promise<void>;
+  close(): Promise<void>;
 }
 
 type Rows = Database<Buffer, Uint8Array>;
@@ -25,12 +23,13 @@ type Rows = Database<Buffer, Uint8Array>;
 /** LMDB's own limit is 1,978 bytes; no partition and cluster of ours comes near. */
 const KEY_BYTES_MAX = 1_024;
 
-export function openLmdbKeyValue({ path, clock, settings, log }: LmdbOptions): KeyValue & { meta: RootDatabase } {
+export function openLmdbRows(path: string, mapBytesMax: number): LmdbRows {
   const root = open({
     path,
-    mapSize: settings.mapBytesMax,
+    mapSize: mapBytesMax,
     maxDbs: tables.length + 1,
     overlappingSync: false,
+    eventTurnBatching: false, // writes are grouped by whoever calls apply()
     noMemInit: true,
   });
   const databases = new Map<Table, Rows>(
@@ -41,38 +40,39 @@ export function openLmdbKeyValue({ path, clock, settings, log }: LmdbOptions): K
   );
   const rows = (table: Table) => databases.get(table) as Rows;
   const scratch = Buffer.allocUnsafe(KEY_BYTES_MAX);
-
-  /** In `scratch`: LMDB copies it. */
+  /** In `scratch`, which LMDB copies. */
   const keyOf = (partition: string, cluster: Uint8Array) => scratch.subarray(0, writeKey(scratch, partition, cluster));
-
-  const commits = new GroupCommit({
-    clock,
-    settings,
-    log,
-    async commit(writes: readonly Write[]) {
-      // All puts of one turn of the event loop are one transaction, and the last one's promise is the transaction's.
-      let committed: Promise<boolean> | undefined;
-      for (const { table, partition, cluster, value } of writes) {
-        const key = keyOf(partition, cluster);
-        committed = value === undefined ? rows(table).remove(key) : rows(table).put(key, value as Buffer);
-      }
-      await committed;
-    },
-  });
 
   return {
     meta: root,
     get: (table, partition, cluster) => rows(table).getBinary(keyOf(partition, cluster)),
-    range(table, partition, range) {
-      return readRange(rows(table), partition, range);
+    range: (table, partition, range) => readRange(rows(table), partition, range),
+    async apply(writes) {
+      try {
+        // Within a batch the puts have no promises of their own, which would go unhandled when the batch fails.
+        await root.batch(() => {
+          for (const { table, partition, cluster, value } of writes) {
+            const key = keyOf(partition, cluster);
+            if (value === undefined) rows(table).remove(key);
+            else rows(table).put(key, value as Buffer);
+          }
+        });
+      } catch (error) {
+        throw await reasonOf(error);
+      }
     },
-    put: (write) => commits.add(write),
-    stats: () => commits.stats(),
-    async close() {
-      await commits.close();
-      await root.close();
-    },
+    close: () => root.close(),
   };
+}
+
+/** A failed batch rejects with an error whose `commitError` is a promise that rejects with what LMDB said. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  try {
+    await (error as { readonly commitError?: Promise<unknown> }).commitError;
+  } catch (reason) {
+    return reason;
+  }
+  return error;
 }
 
 function writeKey(into: Buffer, partition: string, cluster: Uint8Array): number {
@@ -93,7 +93,7 @@ const nothing = new Uint8Array(0);
 function readRange(rows: Rows, partition: string, range: RowRange): Row[] {
   const prefixBytes = Buffer.byteLength(partition) + 1;
   const first = newKey(partition, range.from ?? nothing, 0);
-  // LMDB's end is excluded: the least key above `to`, or above all keys of the partition.
+  // The end is excluded: the least key above `to`, or above all keys of the partition.
   const end = newKey(partition, range.to ?? nothing, range.to === undefined ? 0 : 1);
   if (range.to === undefined) end[prefixBytes - 1] = PARTITION_END + 1;
   const bounds = range.descending

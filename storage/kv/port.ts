@@ -14,8 +14,6 @@ export type Table = (typeof tables)[number];
 export interface Keeper {
   /** Called once for each write, in their order, outside of put(). */
   kept(): void;
-  /** True when the outcome matters to nobody any more: a write that failed is not sent again. */
-  readonly abandoned: boolean;
 }
 
 export interface Write {

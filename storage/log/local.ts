@@ -85,9 +85,6 @@ class LocalLog implements ChannelLog, Keeper {
   get busy(): boolean {
     return this.#phase === "open" && this.#tail > this.#settled;
   }
-  get abandoned(): boolean {
-    return this.#phase !== "open";
-  }
 
   append(record: Uint8Array): number {
     const { channelId, tenure, keyValue } = this.#parts;

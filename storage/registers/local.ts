@@ -31,7 +31,6 @@ export function createLocalRegisters(keyValue: KeyValue): RegisterStore {
       cluster,
       value,
       keeper: {
-        abandoned: false,
         kept() {
           if (pending.get(name) === mine) pending.delete(name);
           for (const follower of mine.followers) follower();

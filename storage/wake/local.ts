@@ -11,7 +11,7 @@ const ACTOR_AT = 16;
 export function createLocalWakeList(keyValue: KeyValue): WakeList {
   const put = (shard: number, row: WakeRow, value: Uint8Array | undefined) =>
     new Promise<void>((kept) => {
-      const keeper = { kept, abandoned: false };
+      const keeper = { kept };
       keyValue.put({ table, partition: String(shard), cluster: clusterOf(row), value, keeper });
     });
 
