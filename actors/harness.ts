@@ -124,7 +124,7 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
   cluster.spread();
   await clock.settle();
 
-  return {
+  const world: World = {
     clock,
     cluster,
     stores,
@@ -153,7 +153,7 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
             .flatMap(({ entries }) => entries.flatMap((entry) => entry.content?.text?.text ?? [])),
       };
       devices.set(sessionId, device);
-      const attach = { gateway: this.at.nodeId, sessionId, deviceId, loginId: login, cursor: 0 };
+      const attach = { gateway: world.at.nodeId, sessionId, deviceId, loginId: login, cursor: 0 };
       await within(
         clock,
         this.at
@@ -168,6 +168,7 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
       await stores.close();
     },
   };
+  return world;
 }
 
 /** Lets virtual time pass until the promise has an outcome. */

@@ -11,7 +11,7 @@ import type { Clock, Timer } from "./clock.ts";
 import { type MadangError, runtimeErrors, toMadangError } from "./errors.ts";
 import type { Tenure } from "./fence.ts";
 import type { Kind } from "./host.ts";
-import { type Mail, requestBytes } from "./mail.ts";
+import { type Mail, requestBytes, TimerMail } from "./mail.ts";
 import type { Random } from "./random.ts";
 import type { RuntimeSettings } from "./settings.ts";
 
@@ -166,11 +166,9 @@ export class Activation implements ActorContext {
     mail.started = true;
     this.lastUsedMs = this.#host.sweptAtMs;
     this.kind.stats.turns += 1;
-    const { name } = mail.method;
     let result: unknown;
     try {
-      const method = (this.actor as Actor)[name] as (request: unknown, turn: Mail) => unknown;
-      result = method.call(this.actor, mail.request, mail);
+      result = mail.invoke(this.actor as Actor);
     } catch (error) {
       this.#failed(mail, error);
       return;
@@ -264,7 +262,7 @@ export class Activation implements ActorContext {
     const timers = this.#timers;
     const timer = this.#host.clock.after(delayMs, () => {
       timers.delete(timer);
-      if (this.phase === "active") this.enqueue(this.kind.timerMail(task));
+      if (this.phase === "active") this.enqueue(new TimerMail(task));
     });
     timers.add(timer);
     return {

@@ -46,7 +46,7 @@ type Handler<M> =
   M extends MethodDescriptor<infer Request, infer Reply>
     ? M extends { readonly oneway: true }
       ? (request: Request, turn: Turn) => void | Promise<void>
-      : (request: Request, turn: Turn) => Reply | Promise<Reply> | Later<Reply> | Promise<Later<Reply>>
+      : (request: Request, turn: Turn) => Reply | Later<Reply> | Promise<Reply | Later<Reply>>
     : never;
 
 /** The methods of a service, as an actor implements them. */

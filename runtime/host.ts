@@ -4,7 +4,6 @@
 // (H2) When a shard leaves, its actors finish the turns that have begun; mail that was not started is answered MOVED.
 // (H3) An actor leaves memory only when nothing of it is under way and it agrees.
 
-import type { MethodDescriptor } from "../proto/index.ts";
 import { Activation, type Actor, type NodeLoad, type Surroundings } from "./activation.ts";
 import type { ActorDefinition } from "./actor.ts";
 import { type Clock, pause, type Timer } from "./clock.ts";
@@ -12,7 +11,7 @@ import { type MadangError, runtimeErrors, toMadangError } from "./errors.ts";
 import type { ShardFence, Tenure } from "./fence.ts";
 import { createGate, type Gate } from "./gate.ts";
 import type { Logger } from "./logger.ts";
-import { Mail } from "./mail.ts";
+import type { Mail } from "./mail.ts";
 import type { Random } from "./random.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { shardOf } from "./shard.ts";
@@ -35,7 +34,6 @@ export interface Kind {
   readonly activations: Map<string, Activation>;
   readonly parked: Map<string, Parked>;
   readonly stats: KindStats;
-  timerMail(task: () => void | Promise<void>): Mail;
 }
 
 /** An actor that failed to activate again and again is left alone for a while. */
@@ -98,7 +96,6 @@ export class Host implements Surroundings {
   }
 
   define(definition: ActorDefinition): void {
-    const timer = { name: "timer", request: undefined, reply: undefined, readonly: false, oneway: true } as const;
     const { name } = definition.service;
     const stats: KindStats = {
       turns: 0,
@@ -115,7 +112,6 @@ export class Host implements Surroundings {
       activations: new Map(),
       parked: new Map(),
       stats,
-      timerMail: (task) => new Mail(timer as unknown as MethodDescriptor, task, Number.POSITIVE_INFINITY, ""),
     });
   }
 
@@ -334,8 +330,10 @@ export class Host implements Surroundings {
   /** For a shard that leaves (H2). */
   async #letGo(activation: Activation): Promise<void> {
     if (activation.phase === "active") {
-      await Promise.race([activation.drain(), pause(this.clock, this.settings.handoffMs)]);
-      await this.#deactivate(activation);
+      const leaving = activation.drain().then(() => this.#deactivate(activation));
+      await Promise.race([leaving, pause(this.clock, this.settings.handoffMs)]); // then the fence covers the rest
+      activation.kind.activations.delete(activation.id);
+      activation.gone(runtimeErrors.MOVED());
     } else if (activation.phase === "activating") {
       activation.kind.activations.delete(activation.id);
       activation.gone(runtimeErrors.MOVED());
@@ -350,6 +348,7 @@ export class Host implements Surroundings {
     } catch (error) {
       this.#options.log.error({ actor: `${kind.name}/${id}`, error }, "an actor failed to deactivate");
     }
+    if (activation.phase === "gone") return; // it took too long, and the shard has left without it
     if (kind.activations.get(id) === activation) kind.activations.delete(id);
     const waiting = activation.takeWaiting();
     activation.gone(undefined);

@@ -1,8 +1,8 @@
 // One message on its way to one actor, or to many: what the mailbox holds and what a turn knows of its call.
 
-import type { MethodDescriptor } from "../proto/index.ts";
+import { type MethodDescriptor, Nothing } from "../proto/index.ts";
 import type { Turn } from "./actor.ts";
-import type { MadangError } from "./errors.ts";
+import { type MadangError, runtimeErrors } from "./errors.ts";
 
 /** One-way mail: nobody waits for the outcome. The same object may lie in many mailboxes. */
 export class Mail implements Turn {
@@ -20,8 +20,37 @@ export class Mail implements Turn {
     this.traceparent = traceparent;
   }
 
+  /** The turn itself. */
+  invoke(actor: object): unknown {
+    const method = (actor as Readonly<Record<string, (request: unknown, turn: Turn) => unknown>>)[this.method.name];
+    if (method === undefined) throw runtimeErrors.NO_SUCH_METHOD();
+    return method.call(actor, this.request, this);
+  }
+
   succeed(_reply: unknown): void {}
   fail(_error: MadangError): void {}
+}
+
+const timer = {
+  name: "timer",
+  request: Nothing,
+  reply: Nothing,
+  readonly: false,
+  oneway: true,
+} as const satisfies MethodDescriptor;
+
+/** A timer of the actor has fired: its task is a turn like any other. */
+export class TimerMail extends Mail {
+  readonly #task: () => void | Promise<void>;
+
+  constructor(task: () => void | Promise<void>) {
+    super(timer, undefined, Number.POSITIVE_INFINITY, "");
+    this.#task = task;
+  }
+
+  override invoke(): unknown {
+    return this.#task();
+  }
 }
 
 /** Bytes that a request holds, about: what a mailbox's bound is counted in when nothing was encoded. */

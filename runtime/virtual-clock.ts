@@ -22,7 +22,7 @@ export interface VirtualClock extends Clock {
 }
 
 /** Turns of the real event loop that promises and immediates get between two timers. */
-const SETTLE_TURNS = 3;
+const SETTLE_TURNS = 12;
 
 export function createVirtualClock(startWallMs = Date.UTC(2026, 5, 1)): VirtualClock {
   let nowMs = 0;

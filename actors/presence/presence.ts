@@ -116,7 +116,11 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
     } else if (this.#sessions.length > 0) {
       this.#take({ type: "beatsStopped" });
       this.#arm(Math.max(...this.#sessions.map((session) => session.lastBeatMs)) + offlineAfterMs - nowMs);
-    } else this.#take({ type: loggedOut ? "loggedOut" : "expired" });
+    } else if (loggedOut) this.#take({ type: "loggedOut" });
+    else {
+      this.#take({ type: "beatsStopped" }); // a gateway that died did not say so
+      this.#take({ type: "expired" });
+    }
   }
 
   #arm(delayMs: number): void {

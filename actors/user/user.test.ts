@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { GoAwayReason } from "../../proto/index.ts";
+import { shardOf } from "../../runtime/index.ts";
+import { createWorld, refsOf, text, type World, within } from "../harness.ts";
+
+let world: World;
+beforeEach(async () => {
+  world = await createWorld(["a", "b", "c"]);
+});
+afterEach(() => world.close());
+
+const ask = <T>(promise: Promise<T>) => within(world.clock, promise);
+const post = (channelId: string, userId: number, number: number, value: string) =>
+  ask(
+    refsOf(world.at)
+      .channel(channelId)
+      .post({ userId, producer: 100 + userId, number, content: text(value) }),
+  );
+const sync = (userId: number, cursor = 0) =>
+  ask(refsOf(world.at).user(String(userId)).sync({ gateway: "a", sessionId: 0, cursor }));
+
+describe("a delivery", () => {
+  it("reaches every device of both people, the sender's others too, wherever the actors live", async () => {
+    const devices = await Promise.all([world.attach(1, 10), world.attach(1, 11), world.attach(2, 20)]);
+    await post("d1.2", 1, 1, "안녕");
+    await world.clock.advance(100);
+    for (const device of devices) expect(device.texts("d1.2")).toEqual(["안녕"]);
+  });
+
+  it("says the version before its own, so that a device that missed one knows", async () => {
+    const device = await world.attach(2, 20);
+    for (const number of [1, 2, 3]) await post("d1.2", 1, number, `m${number}`);
+    await post("d2.3", 3, 1, "from another channel");
+    await world.clock.advance(100);
+    const chain = device.pushed.map(({ prev, version }) => [prev, version] as const);
+    expect(chain.length).toBeGreaterThanOrEqual(2);
+    for (let at = 1; at < chain.length; at++) expect(chain[at]?.[0]).toBe(chain[at - 1]?.[1]);
+  });
+
+  it("marks as read what the user wrote", async () => {
+    await post("d1.2", 1, 1, "mine");
+    await post("d1.2", 2, 1, "answer");
+    await world.clock.advance(1_000);
+    const [pointer] = (await sync(1)).pointers;
+    expect(pointer).toMatchObject({ lastId: 2, ordinal: 2, readId: 1, readOrdinal: 1 });
+  });
+});
+
+describe("sync", () => {
+  it("gives the channels above the cursor with their newest messages, and where the device stands then", async () => {
+    for (let number = 1; number <= 30; number++) await post("d1.2", 1, number, `m${number}`);
+    await world.clock.advance(1_000);
+    const first = await sync(2);
+    expect(first.pointers[0]).toMatchObject({ channelId: "d1.2", lastId: 30 });
+    expect(first.pointers[0]?.newest).toHaveLength(20);
+    expect((await sync(2, first.cursor)).pointers).toEqual([]);
+    await post("d2.3", 3, 1, "new");
+    await world.clock.advance(1_000);
+    expect((await sync(2, first.cursor)).pointers.map((pointer) => pointer.channelId)).toEqual(["d2.3"]);
+  });
+
+  it("starts over when the cursor is above what the server knows", async () => {
+    await post("d1.2", 1, 1, "hello");
+    await world.clock.advance(1_000);
+    const reply = await sync(2, 2 ** 50);
+    expect(reply.fullSync).toBe(true);
+    expect(reply.pointers).toHaveLength(1);
+  });
+
+  it("comes in pages when there are many channels, and misses none", async () => {
+    await world.close();
+    world = await createWorld(["a"], { syncPointersMax: 3 });
+    for (let peer = 2; peer <= 9; peer++) await post(`d1.${peer}`, peer, 1, "hi");
+    await world.clock.advance(1_000);
+    const seen: string[] = [];
+    let cursor = 0;
+    for (let pages = 0; pages < 10; pages++) {
+      const reply = await sync(1, cursor);
+      seen.push(...reply.pointers.map((pointer) => pointer.channelId));
+      cursor = reply.cursor;
+      if (!reply.more) break;
+    }
+    expect(seen.toSorted()).toEqual(Array.from({ length: 8 }, (_, at) => `d1.${at + 2}`).toSorted());
+  });
+});
+
+describe("sessions", () => {
+  it("refuse a ticket that was used before", async () => {
+    await world.attach(1, 10, { ticketId: "t1" });
+    await expect(world.attach(1, 11, { ticketId: "t1" })).rejects.toMatchObject({ code: "TICKET_USED" });
+  });
+
+  it("are one a device: a new one replaces the old", async () => {
+    const old = await world.attach(1, 10);
+    await world.attach(1, 10);
+    expect(old.closed).toEqual([GoAwayReason.REPLACED]);
+  });
+
+  it("are not removed by a late detach of an older one", async () => {
+    const old = await world.attach(1, 10);
+    const now = await world.attach(1, 10);
+    refsOf(world.at).user("1").detach({ gateway: "a", sessionId: old.sessionId });
+    await post("d1.2", 2, 1, "still there?");
+    await world.clock.advance(100);
+    expect(now.texts("d1.2")).toEqual(["still there?"]);
+  });
+
+  it("end together when their log-in ends, and others stay", async () => {
+    const ended = await world.attach(1, 10, { login: "phone" });
+    const stays = await world.attach(1, 11, { login: "laptop" });
+    await ask(refsOf(world.at).user("1").endSession({ loginId: "phone" }));
+    expect(ended.closed).toEqual([GoAwayReason.SESSION_ENDED]);
+    expect(stays.closed).toEqual([]);
+  });
+});
+
+describe("watermarks", () => {
+  it("of what was read reach the user's other devices and the other person", async () => {
+    const reader = await world.attach(2, 20);
+    const other = await world.attach(2, 21);
+    const sender = await world.attach(1, 10);
+    await post("d1.2", 1, 1, "read me");
+    await ask(
+      refsOf(world.at).user("2").read({ sessionId: reader.sessionId, channelId: "d1.2", readId: 1, ordinal: 1 }),
+    );
+    await world.clock.advance(2_000);
+    const reads = (told: typeof other.told) =>
+      told.flatMap(({ receipt }) => (receipt?.userId === 2 && receipt.readId > 0 ? [receipt.readId] : []));
+    expect(reads(other.told)).toContain(1);
+    expect(reads(sender.told)).toContain(1);
+    expect(reads(reader.told)).toEqual([]);
+  });
+
+  it("only rise, and outlive the actor", async () => {
+    await post("d1.2", 1, 1, "a");
+    await post("d1.2", 1, 2, "b");
+    await world.clock.advance(1_000);
+    const read = (readId: number) =>
+      ask(refsOf(world.at).user("2").read({ sessionId: 0, channelId: "d1.2", readId, ordinal: readId }));
+    await read(2);
+    await read(1);
+    refsOf(world.at).user("2").acknowledge({ deviceId: 20, channelId: "d1.2", deliveredId: 2 });
+    await world.clock.advance(200_000); // passivated
+    const [pointer] = (await sync(2)).pointers;
+    expect(pointer).toMatchObject({ readId: 2, readOrdinal: 2, deliveredId: 2 });
+  });
+});
+
+describe("when nodes come and go", () => {
+  it("a killed node's channels finish their fan-out elsewhere without anybody asking", async () => {
+    const channelId = "d1.2";
+    const owner = world.ownerOf(channelId);
+    await post(channelId, 1, 1, "acknowledged, and then the node died");
+    // The ack is out; the pointers would have been written half a second later.
+    world.cluster.kill(owner);
+    world.nodes.delete(owner);
+    await world.clock.advance(30_000);
+    expect((await sync(2)).pointers[0]).toMatchObject({ channelId, lastId: 1 });
+    expect((await sync(1)).pointers[0]).toMatchObject({ channelId, lastId: 1 });
+  });
+
+  it("a shard that moves takes its channel along: no number is lost or kept twice", async () => {
+    const channelId = "d1.2";
+    const owner = world.ownerOf(channelId);
+    const to = [...world.nodes.keys()].find((name) => name !== owner) as string;
+    const sends = [];
+    for (let number = 1; number <= 5; number++) sends.push(await post(channelId, 1, number, `m${number}`));
+    const moving = world.cluster.move(shardOf(channelId, 16), to);
+    sends.push(await post(channelId, 1, 6, "m6"));
+    await ask(moving);
+    sends.push(await post(channelId, 1, 7, "m7"));
+    expect(sends.map((reply) => reply.messageId)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(world.ownerOf(channelId)).toBe(to);
+  });
+
+  it("sessions of a user whose actor moves are told to attach anew", async () => {
+    const device = await world.attach(2, 20);
+    const to = [...world.nodes.keys()].find((name) => name !== world.ownerOf("2")) as string;
+    await ask(world.cluster.move(shardOf("2", 16), to));
+    await world.clock.advance(100);
+    expect(device.reattachments).toBe(1);
+  });
+});
