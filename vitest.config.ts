@@ -5,9 +5,13 @@ const tests = (name: string, include: string[], testTimeout: number) => ({
   test: { name, include, testTimeout, exclude: ["**/node_modules/**", "**/dist/**"] },
 });
 
+// CI wants the counts in a file beside what people read.
+const report = process.env.MADANG_TEST_REPORT;
+
 export default defineConfig({
   test: {
     pool: "forks",
+    reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
     projects: [
       tests("unit", ["**/*.test.ts", "!**/*.{contract,simulation,integration}.test.ts"], 10_000),
       tests("contract", ["**/*.contract.test.ts"], 20_000),

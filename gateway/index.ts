@@ -1,0 +1,13 @@
+// The door of the edge: the WebSocket endpoint and the HTTP API.
+export { gatewayErrors } from "./errors.ts";
+export { createHttpApi, type HttpApi, type HttpSettings, httpDefaults } from "./http/index.ts";
+export type { ActorRefs } from "./refs.ts";
+export { type GatewaySettings, gatewayDefaults } from "./settings.ts";
+export {
+  createSocketServer,
+  type SessionRules,
+  type SocketServer,
+  type SocketServerOptions,
+  type SocketStats,
+  type TicketClaims,
+} from "./socket/server.ts";
