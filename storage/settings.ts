@@ -8,6 +8,10 @@ export interface StorageSettings {
   readonly retryPauseMs: number;
   readonly retryPauseMaxMs: number;
   readonly mapBytesMax: number;
+  readonly batchRowsMax: number;
+  readonly batchBytesMax: number;
+  readonly logWaitingBytesMax: number;
+  readonly readAttemptsMax: number;
   readonly replayRowsMax: number;
   readonly replayBytesMax: number;
 }
@@ -20,6 +24,10 @@ export const storageDefaults: StorageSettings = {
   retryPauseMs: 50, // a failed commit is sent again after this long,
   retryPauseMaxMs: 2_000, // doubled up to this: a disk that gets room again is noticed within two seconds
   mapBytesMax: 2 ** 40, // address space, not memory: LMDB cannot hold more than this
+  batchRowsMax: 64, // of one channel in one batch at a store with replicas, so that a batch stays a small partition write
+  batchBytesMax: 262_144, // likewise; one message that is larger goes alone
+  logWaitingBytesMax: 4_194_304, // of one channel behind the batch that is under way
+  readAttemptsMax: 4, // of a read that has no fence to wait for, before its caller is told that the store is away
   replayRowsMax: 500, // rows that an activation reads at a time, so that a long log does not hold up other actors
   replayBytesMax: 1_048_576,
 };

@@ -6,10 +6,12 @@ import type { Stores } from "../stores.ts";
 import type { ChannelLog, ChannelLogStore, LogEvents } from "./port.ts";
 import { BUCKET_ROWS } from "./port.ts";
 
+export type LogNode = Pick<Stores, "logs" | "fence">;
+
 /** Two nodes over the same data. */
 export interface TwoNodes {
-  readonly one: Stores;
-  readonly other: Stores;
+  readonly one: LogNode;
+  readonly other: LogNode;
   close(): Promise<void>;
 }
 
@@ -95,7 +97,7 @@ export function channelLogContract(name: string, open: () => Promise<TwoNodes>, 
       expect(await ids({ from: 3, to: 8, rowsMax: 2 })).toEqual([3, 4]);
       expect(await ids({ from: 3, to: 8, rowsMax: 2, newestFirst: true })).toEqual([8, 7]);
       expect(await ids({ bytesMax: 3 })).toEqual([1, 2]);
-      expect(await ids({ bytesMax: 1, newestFirst: true })).toEqual([9]);
+      expect(await ids({ to: 9, bytesMax: 1, newestFirst: true })).toEqual([9]);
       expect(await ids({ from: 10 })).toEqual([]);
       const [first] = await nodes.one.logs.read("g1", everything);
       expect(Buffer.from(first?.record ?? []).toString()).toBe("m1");

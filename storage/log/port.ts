@@ -17,7 +17,7 @@ export interface LogRow {
 }
 
 export interface LogRange {
-  /** First and last id, both included. */
+  /** First and last id, both included. With `newestFirst`, `to` is an id that is settled. */
   readonly from: number;
   readonly to: number;
   /** At most so many rows, counted from `from`, or from `to` when `newestFirst`. */
@@ -68,6 +68,6 @@ export interface ChannelLog {
 /** Rows of one bucket share a partition: no batch spans two of them, and a jump to an id is one read. */
 export const BUCKET_ROWS = 1_000;
 
-export function bucketOf(id: number): number {
-  return Math.floor((id - 1) / BUCKET_ROWS);
+export function bucketOf(id: number, bucketRows = BUCKET_ROWS): number {
+  return Math.floor((id - 1) / bucketRows);
 }

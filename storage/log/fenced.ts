@@ -1,0 +1,367 @@
+// The channel log on a store with replicas, under the fence: FENCE rules 2 to 7, rule by rule.
+//
+// (L1)–(L4) of port.ts, and
+// (L5) What an older owner has in flight is below the tombstone, or under a copy, of the first batch of this tenure.
+// (L6) A batch lies in one bucket. One that starts a bucket leaves when all below is settled, with a tombstone of its own.
+
+import {
+  assert,
+  type Clock,
+  type Logger,
+  runtimeErrors,
+  silentLogger,
+  stamp,
+  type Tenure,
+} from "../../runtime/index.ts";
+import { type Insistence, insist } from "../fence/insist.ts";
+import { shardLost } from "../fence/local.ts";
+import type { Mutations } from "../fence/mutations.ts";
+import type { CellBatch, CellRow, QuorumStore } from "../fence/port.ts";
+import type { QuorumFence } from "../fence/quorum.ts";
+import { type StorageSettings, storageDefaults } from "../settings.ts";
+import { cellOf, identityOf, recordOf } from "./cell.ts";
+import {
+  BUCKET_ROWS,
+  bucketOf,
+  type ChannelLog,
+  type ChannelLogStore,
+  type LogEvents,
+  type LogRange,
+  type LogRow,
+} from "./port.ts";
+import { type FoundTail, findTail } from "./tail.ts";
+
+export interface FencedLogOptions extends Mutations {
+  readonly store: QuorumStore;
+  readonly fence: QuorumFence;
+  readonly clock: Clock;
+  readonly settings?: StorageSettings;
+  readonly log?: Logger;
+  /** What makes two records the same send; by default producer and number of the Entry. */
+  readonly identityOf?: (record: Uint8Array) => string | undefined;
+  /** Rows a bucket; fewer in a simulation, so that it meets the borders. Never changed where data is kept. */
+  readonly bucketRows?: number;
+}
+
+interface Parts extends FencedLogOptions {
+  readonly settings: StorageSettings;
+  readonly bucketRows: number;
+  readonly insistence: Insistence;
+}
+
+export function createFencedLogs(options: FencedLogOptions): ChannelLogStore {
+  const { store, fence, clock, settings = storageDefaults, log = silentLogger, leaveOut } = options;
+  const bucketRows = options.bucketRows ?? BUCKET_ROWS;
+  const insistence = { clock, settings, log };
+  const parts: Parts = { ...options, settings, bucketRows, insistence };
+  const openLogs = new Map<number, Set<FencedLog>>();
+  fence.onLost((tenure, highestEpoch) => {
+    for (const open of [...(openLogs.get(tenure.shard) ?? [])]) open.lose(tenure, highestEpoch);
+  });
+
+  return {
+    async open(channelId, tenure, events, hint) {
+      const find = () =>
+        findTail({
+          store,
+          channelId,
+          tenure,
+          hint,
+          bucketRows,
+          leaveOut,
+          identityOf: options.identityOf ?? identityOf,
+        });
+      const found = await insist(insistence, find, () => fence.holds(tenure));
+      if (found !== undefined && "higherEpoch" in found) fence.lose(tenure, found.higherEpoch);
+      if (found === undefined || "higherEpoch" in found || !fence.holds(tenure)) throw shardLost(tenure, tenure.epoch);
+      const logs = openLogs.get(tenure.shard) ?? new Set();
+      openLogs.set(tenure.shard, logs);
+      const opened = new FencedLog(parts, channelId, tenure, events, found, (closed) => void logs.delete(closed));
+      logs.add(opened);
+      return opened;
+    },
+    read: (channelId, range) => readRows(parts, channelId, range),
+  };
+}
+
+class FencedLog implements ChannelLog {
+  readonly #parts: Parts;
+  readonly #channelId: string;
+  readonly #tenure: Tenure;
+  readonly #events: LogEvents;
+  readonly #found: FoundTail;
+  readonly #closed: (log: FencedLog) => void;
+  #phase: "open" | "lost" | "closed" = "open";
+  /** Rows that were adopted and not written again yet; empty after the first batch. */
+  #copies: readonly CellRow[];
+  /** True until the first batch of this tenure has been sent. */
+  #first: boolean;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #inFlight = false;
+  #telling = false;
+  /** Highest id of a completed batch. */
+  #completed: number;
+  #settled: number;
+  #tail: number;
+  #settling: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
+
+  constructor(
+    parts: Parts,
+    channelId: string,
+    tenure: Tenure,
+    events: LogEvents,
+    found: FoundTail,
+    closed: (log: FencedLog) => void,
+  ) {
+    this.#parts = parts;
+    this.#channelId = channelId;
+    this.#tenure = tenure;
+    this.#events = events;
+    this.#found = found;
+    this.#closed = closed;
+    this.#copies = found.unsettled;
+    this.#first = !found.mine;
+    this.#tail = found.tail;
+    this.#completed = found.tail;
+    this.#settled = found.settled;
+  }
+
+  get tail(): number {
+    return this.#tail;
+  }
+  get settled(): number {
+    return this.#settled;
+  }
+  get busy(): boolean {
+    return this.#phase === "open" && (this.#inFlight || this.#waiting.length > 0 || this.#unverified);
+  }
+  get #unverified(): boolean {
+    return !this.#adopting && this.#completed > this.#settled;
+  }
+  /** Rows of older owners stand above what is settled, and nothing was written yet. */
+  get #adopting(): boolean {
+    return this.#first && this.#found.tail > this.#settled;
+  }
+
+  append(record: Uint8Array): number {
+    if (this.#phase === "lost") throw shardLost(this.#tenure, this.#tenure.epoch);
+    assert(this.#phase === "open", "nothing is appended to a closed log");
+    if (this.#waitingBytes + record.byteLength > this.#parts.settings.logWaitingBytesMax) {
+      throw runtimeErrors.OVERLOADED({
+        message: "More of this channel waits for the store than memory is set aside for.",
+        retryAfterMs: this.#parts.settings.retryPauseMaxMs,
+      });
+    }
+    this.#waiting.push(record);
+    this.#waitingBytes += record.byteLength;
+    this.#tail += 1;
+    this.#pump();
+    return this.#tail;
+  }
+
+  settleAdopted(): Promise<void> {
+    if (this.#phase === "lost") return Promise.reject(shardLost(this.#tenure, this.#tenure.epoch));
+    if (this.#settled >= this.#found.tail) return Promise.resolve();
+    if (this.#settling === undefined) {
+      this.#settling = newSettling();
+      this.#pump();
+    }
+    return this.#settling.promise;
+  }
+
+  // ---- batches (rules 3 and 5)
+
+  #pump(): void {
+    if (this.#phase !== "open" || this.#inFlight) return;
+    const { leaveOut, bucketRows } = this.#parts;
+    const wanted = this.#waiting.length > 0 || (this.#adopting && this.#settling !== undefined);
+    if (!wanted) return;
+    if (leaveOut === "copies" && this.#copies.length > 0) {
+      // Adopted rows count as the log once a verify has looked, as the first draft of the protocol had it.
+      this.#copies = [];
+      this.#cover(this.#completed);
+      return;
+    }
+    const startsBucket = this.#completed % bucketRows === 0;
+    if (this.#copies.length > 0) return this.#send(this.#settled, this.#copies, startsBucket ? 0 : bucketRows);
+    if (startsBucket && this.#settled < this.#completed && leaveOut !== "bucketBarrier") return;
+    const lays = startsBucket ? leaveOut !== "bucketTombstone" : this.#first;
+    this.#send(lays ? this.#completed : undefined, [], bucketRows);
+  }
+
+  /** One batch: a tombstone above `above`, copies, and so many of the waiting records as a batch may hold. */
+  #send(above: number | undefined, copies: readonly CellRow[], rowsMax: number): void {
+    const { settings, bucketRows, leaveOut, store, insistence, fence } = this.#parts;
+    const { epoch, shard } = this.#tenure;
+    const room = Math.min(rowsMax, settings.batchRowsMax, bucketRows - (this.#completed % bucketRows));
+    const records = this.#take(rowsMax === 0 ? 0 : room);
+    const fresh = records.map((record, i) => ({ id: this.#completed + 1 + i, cell: cellOf(this.#settled, record) }));
+    const rows = [...copies.map(({ id, cell }) => ({ id, cell })), ...fresh];
+    const through = rows.at(-1)?.id ?? this.#completed;
+    const tombstone =
+      above === undefined || leaveOut === "tombstone" ? undefined : { above, timestamp: stamp(epoch, 0) };
+    const timestamp = stamp(epoch, leaveOut === "rowsAboveTombstones" ? 0 : 1);
+    let batch: CellBatch = {
+      channelId: this.#channelId,
+      bucket: bucketOf(through, bucketRows),
+      tombstone,
+      rows,
+      timestamp,
+    };
+    this.#first = false;
+    this.#copies = [];
+    this.#inFlight = true;
+    const failed = () => {
+      // A loss shows itself only to a verify; without one, a dead owner would try for ever.
+      fence.cover({ shard, covered: () => {} });
+      if (leaveOut === "sameBytes") batch = { ...batch, rows: withOtherContents(batch.rows) };
+    };
+    const attempt = async () => {
+      await store.writeCells(batch);
+      return true;
+    };
+    void insist(insistence, attempt, () => this.#phase === "open", failed).then((done) => {
+      this.#inFlight = false;
+      if (done !== true || this.#phase !== "open") return;
+      this.#completed = through;
+      this.#cover(through);
+      this.#pump();
+    });
+  }
+
+  #take(rowsMax: number): Uint8Array[] {
+    const { batchBytesMax } = this.#parts.settings;
+    let bytes = 0;
+    let count = 0;
+    while (count < rowsMax) {
+      const next = this.#waiting[count];
+      if (next === undefined || (count > 0 && bytes + next.byteLength > batchBytesMax)) break;
+      bytes += next.byteLength;
+      count += 1;
+    }
+    this.#waitingBytes -= bytes;
+    return this.#waiting.splice(0, count);
+  }
+
+  // ---- verify (rule 4)
+
+  #cover(through: number): void {
+    this.#parts.fence.cover({ shard: this.#tenure.shard, covered: () => this.#covered(through) });
+  }
+
+  #covered(through: number): void {
+    if (this.#phase !== "open" || through <= this.#settled) return;
+    if (!this.#parts.fence.holds(this.#tenure)) return; // lose() has been or will be called
+    this.#settled = through;
+    if (through >= this.#found.tail) {
+      this.#settling?.resolve();
+      this.#settling = undefined;
+    }
+    this.#pump();
+    if (this.#telling) return;
+    this.#telling = true;
+    queueMicrotask(() => this.#tell());
+  }
+
+  /** One read may cover several batches: the actor is told once. */
+  #tell(): void {
+    this.#telling = false;
+    if (this.#phase === "open") this.#events.onSettled(this.#settled);
+  }
+
+  // ---- the rest
+
+  async *replay(from: number): AsyncIterable<LogRow> {
+    const { settings } = this.#parts;
+    const { replayRowsMax: rowsMax, replayBytesMax: bytesMax } = settings;
+    const { settled, unsettled } = this.#found;
+    let next = Math.max(from, 1);
+    while (next <= settled) {
+      const rows = await readRows(this.#parts, this.#channelId, { from: next, to: settled, rowsMax, bytesMax });
+      yield* rows;
+      const last = rows.at(-1);
+      assert(last !== undefined, "a log has no holes below what is settled");
+      next = last.id + 1;
+    }
+    for (const { id, cell } of unsettled) if (id >= next) yield { id, record: recordOf(cell) };
+  }
+
+  lose(tenure: Tenure, highestEpoch: number): void {
+    if (this.#phase !== "open" || this.#tenure.epoch !== tenure.epoch) return;
+    this.#phase = "lost";
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#closed(this);
+    const error = shardLost(tenure, highestEpoch);
+    this.#settling?.reject(error);
+    queueMicrotask(() => this.#events.onLost(error));
+  }
+
+  close(): void {
+    assert(!this.busy || this.#parts.leaveOut === "finishBatches", "a log with a batch in flight is not closed");
+    this.#phase = "closed";
+    this.#closed(this);
+  }
+}
+
+/** Tries again a few times; then it is for the caller to come back. */
+async function readRows(parts: Parts, channelId: string, range: LogRange): Promise<LogRow[]> {
+  const { bucketRows } = parts;
+  const from = Math.max(range.from, 1);
+  const taken: LogRow[] = [];
+  let bytes = 0;
+  const step = range.newestFirst === true ? -1 : 1;
+  const first = bucketOf(range.newestFirst === true ? range.to : from, bucketRows);
+  const last = bucketOf(range.newestFirst === true ? from : range.to, bucketRows);
+  if (from > range.to) return taken;
+  for (let bucket = first; step * bucket <= step * last; bucket += step) {
+    const cells = await readBucket(parts, channelId, bucket, from, range.to);
+    if (cells.length === 0 && step === 1) break; // ids are dense: nothing comes after an empty bucket
+    if (step === -1) cells.reverse();
+    for (const { id, cell } of cells) {
+      if (taken.length >= range.rowsMax || bytes >= range.bytesMax) return taken;
+      const record = recordOf(cell);
+      bytes += record.byteLength;
+      taken.push({ id, record });
+    }
+  }
+  return taken;
+}
+
+async function readBucket(
+  parts: Parts,
+  channelId: string,
+  bucket: number,
+  from: number,
+  to: number,
+): Promise<CellRow[]> {
+  const { store, settings, insistence } = parts;
+  let cause: unknown;
+  let attempts = 0;
+  const attempt = () => {
+    attempts += 1;
+    return store.readCells(channelId, bucket, from, to).catch((error: unknown) => {
+      cause = error;
+      throw error;
+    });
+  };
+  const cells = await insist(insistence, attempt, () => attempts < settings.readAttemptsMax);
+  if (cells === undefined) throw runtimeErrors.UNAVAILABLE({ message: "The store did not answer.", cause });
+  return cells;
+}
+
+function newSettling() {
+  let resolve = () => {};
+  let reject = (_error: Error) => {};
+  const promise = new Promise<void>((kept, failed) => {
+    resolve = kept;
+    reject = failed;
+  });
+  return { promise, resolve, reject };
+}
+
+/** For the mutation only: the same ids with each other's records. */
+function withOtherContents(rows: CellBatch["rows"]): CellBatch["rows"] {
+  return rows.map(({ id }, i) => ({ id, cell: (rows[rows.length - 1 - i] as { cell: Uint8Array }).cell }));
+}
