@@ -1,0 +1,129 @@
+// What this device holds of one channel: a range of ids without a hole. Pure: entries go in from deliveries, pointers and
+// pages, in any order and more than once; entries to announce and holes to fill come out.
+//
+// (T1) Each entry is announced once, and ids ascend without a hole, except where a Gap tells of one.
+// (T2) What lies between the range and a newer entry is asked for before the newer entry is announced.
+// (T3) A device that holds nothing of a channel starts with the first entries it gets; older ones are history.
+
+import type { Entry } from "../proto/client.ts";
+
+/** Ids that this device will not be given: before its person was a member, or lost by a server that went back. */
+export interface Gap {
+  readonly fromId: number;
+  readonly toId: number;
+}
+
+export interface Announcement {
+  readonly gap: Gap | undefined;
+  /** Ascending, dense. */
+  readonly entries: readonly Entry[];
+}
+
+/** Entries above `afterId` are wanted. */
+export interface Hole {
+  readonly afterId: number;
+}
+
+export class Timeline {
+  /** First id announced in this life of the range; 0 when nothing is held. */
+  from: number;
+  /** Last id announced. */
+  to: number;
+  /** Highest id that the channel is known to have for this person. */
+  lastId: number;
+  readonly #waiting = new Map<number, Entry>();
+  readonly #waitingMax: number;
+
+  constructor({ from, to, lastId }: { from: number; to: number; lastId: number }, waitingMax: number) {
+    this.from = from;
+    this.to = to;
+    this.lastId = lastId;
+    this.#waitingMax = waitingMax;
+  }
+
+  /** Undefined when nothing is missing below what is known, or when nothing is held (T3). */
+  get hole(): Hole | undefined {
+    return this.to > 0 && this.lastId > this.to ? { afterId: this.to } : undefined;
+  }
+
+  /** New entries, or a page. Returns what can be announced now. */
+  add(entries: readonly Entry[]): Announcement {
+    const first = entries[0];
+    if (first !== undefined && this.to === 0 && this.#waiting.size === 0) {
+      this.from = first.messageId; // (T3)
+      this.to = first.messageId - 1;
+    }
+    for (const entry of entries) {
+      const id = entry.messageId;
+      if (id > this.lastId) this.lastId = id;
+      if (id > this.to) this.#keep(id, entry);
+    }
+    return { gap: undefined, entries: this.#drain() };
+  }
+
+  /** The channel goes up to `lastId` for this person. */
+  know(lastId: number): void {
+    if (lastId > this.lastId) this.lastId = lastId;
+  }
+
+  /** Answer to a Hole: entries above `afterId`, of which none below `firstVisibleId` can be seen. */
+  fill(afterId: number, entries: readonly Entry[], firstVisibleId: number): Announcement {
+    if (afterId !== this.to) return this.add(entries); // the range has moved since it was asked for
+    const next = entries[0]?.messageId ?? this.#lowestWaiting();
+    if (next !== undefined && next > this.to + 1) {
+      // The server knows no entry between: it cannot be seen.
+      return this.#jump(next, entries);
+    }
+    if (next === undefined && firstVisibleId > this.to + 1 && firstVisibleId <= this.lastId) {
+      return this.#jump(firstVisibleId, entries);
+    }
+    const announced = this.add(entries);
+    if (next === undefined) this.lastId = this.to; // the server has nothing above either
+    return announced;
+  }
+
+  /** The hole cannot be filled any more: go on above it. */
+  giveUp(): Announcement {
+    const next = this.#lowestWaiting() ?? this.lastId + 1;
+    return next > this.to + 1 ? this.#jump(next, []) : { gap: undefined, entries: [] };
+  }
+
+  /** The server has lost what this device holds: start anew. */
+  restart(lastId: number): Gap {
+    const gap = { fromId: lastId + 1, toId: this.to };
+    this.#waiting.clear();
+    this.from = 0;
+    this.to = 0;
+    this.lastId = lastId;
+    return gap;
+  }
+
+  #jump(next: number, entries: readonly Entry[]): Announcement {
+    const gap = { fromId: this.to + 1, toId: next - 1 };
+    this.from = next;
+    this.to = next - 1;
+    return { gap, entries: this.add(entries).entries };
+  }
+
+  /** A full buffer keeps the lowest ids: they are announced first, and the others come again by the next page. */
+  #keep(id: number, entry: Entry): void {
+    this.#waiting.set(id, entry);
+    if (this.#waiting.size <= this.#waitingMax) return;
+    this.#waiting.delete(Math.max(...this.#waiting.keys()));
+  }
+
+  #lowestWaiting(): number | undefined {
+    return this.#waiting.size === 0 ? undefined : Math.min(...this.#waiting.keys());
+  }
+
+  #drain(): Entry[] {
+    const ready: Entry[] = [];
+    for (;;) {
+      const entry = this.#waiting.get(this.to + 1);
+      if (entry === undefined) return ready;
+      this.#waiting.delete(entry.messageId);
+      ready.push(entry);
+      this.to = entry.messageId;
+    }
+  }
+}
