@@ -1,6 +1,14 @@
 // The door of the edge: the WebSocket endpoint and the HTTP API.
 export { gatewayErrors } from "./errors.ts";
-export { createHttpApi, type HttpApi, type HttpSettings, httpDefaults } from "./http/index.ts";
+export {
+  createHttpApi,
+  createTokens,
+  type HttpApi,
+  type HttpSettings,
+  httpDefaults,
+  type SigningKey,
+  type Tokens,
+} from "./http/index.ts";
 export type { ActorRefs } from "./refs.ts";
 export { type GatewaySettings, gatewayDefaults } from "./settings.ts";
 export {

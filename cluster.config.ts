@@ -1,0 +1,158 @@
+// All settings in one place. Each has a default and, where it is a limit, its reason (in the file of the folder that it
+// belongs to). An environment variable overrides each: MADANG_<SECTION>_<SETTING>, such as MADANG_CHAT_GROUP_MEMBERS_MAX.
+// A variable that names no setting, or holds a value that cannot be meant, stops the start.
+
+import { type ChatSettings, chatDefaults } from "./actors/index.ts";
+import { type GatewaySettings, gatewayDefaults, type HttpSettings, httpDefaults } from "./gateway/index.ts";
+import { type RuntimeSettings, runtimeDefaults } from "./runtime/index.ts";
+import { type StorageSettings, storageDefaults } from "./storage/index.ts";
+
+export interface NodeSettings {
+  /** Folder of the embedded stores. MADANG_DATA */
+  readonly data: string;
+  readonly host: string;
+  /** 0 picks a free port. MADANG_HTTP_PORT, MADANG_WS_PORT */
+  readonly httpPort: number;
+  readonly wsPort: number;
+  /** WebSocket address that discovery tells clients; empty: made from host and port. */
+  readonly wsUrl: string;
+  /** trace, debug, info, warn, error, silent. MADANG_LOG_LEVEL */
+  readonly logLevel: string;
+  /** Prints one JSON line with the addresses when ready. MADANG_READY_JSON=1 */
+  readonly readyJson: boolean;
+  /** How long a stop may take before what is left is cut. */
+  readonly stopWithinMs: number;
+}
+
+export interface ClusterConfig {
+  readonly node: NodeSettings;
+  readonly runtime: RuntimeSettings;
+  readonly storage: StorageSettings;
+  readonly chat: ChatSettings;
+  readonly gateway: GatewaySettings;
+  readonly http: HttpSettings;
+}
+
+export const defaults: ClusterConfig = {
+  node: {
+    data: "./.madang",
+    host: "127.0.0.1", // reachable from this machine only, until somebody says otherwise
+    httpPort: 8080,
+    wsPort: 8081,
+    wsUrl: "",
+    logLevel: "info",
+    readyJson: false,
+    stopWithinMs: 15_000, // below the 30 s after which orchestrators kill
+  },
+  runtime: runtimeDefaults,
+  storage: storageDefaults,
+  chat: chatDefaults,
+  gateway: gatewayDefaults,
+  http: httpDefaults,
+};
+
+/** Short names for what scripts set most. */
+const shortNames: Readonly<Record<string, string>> = {
+  MADANG_DATA: "MADANG_NODE_DATA",
+  MADANG_HOST: "MADANG_NODE_HOST",
+  MADANG_HTTP_PORT: "MADANG_NODE_HTTP_PORT",
+  MADANG_WS_PORT: "MADANG_NODE_WS_PORT",
+  MADANG_WS_URL: "MADANG_NODE_WS_URL",
+  MADANG_LOG_LEVEL: "MADANG_NODE_LOG_LEVEL",
+  MADANG_READY_JSON: "MADANG_NODE_READY_JSON",
+};
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** The defaults with the environment laid over them. Throws a ConfigError that names the variable and the reason. */
+export function resolveConfig(environment: Readonly<Record<string, string | undefined>>): ClusterConfig {
+  const config = structuredClone(defaults) as unknown as Record<string, Record<string, unknown>>;
+  const places = new Map<string, { readonly section: Record<string, unknown>; readonly setting: string }>();
+  for (const [name, section] of Object.entries(config)) {
+    for (const setting of Object.keys(section))
+      places.set(`MADANG_${snake(name)}_${snake(setting)}`, { section, setting });
+  }
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith("MADANG_") || text === undefined) continue;
+    const place = places.get(shortNames[variable] ?? variable);
+    if (place === undefined)
+      throw new ConfigError(`${variable} names no setting. See cluster.config.ts for those that exist.`);
+    place.section[place.setting] = parse(variable, text, place.section[place.setting]);
+  }
+  return check(config as unknown as ClusterConfig);
+}
+
+function snake(name: string): string {
+  return name.replaceAll(/[A-Z]+/g, (capitals) => `_${capitals}`).toUpperCase();
+}
+
+/** Reads a value of the type that the default has. */
+function parse(variable: string, text: string, byDefault: unknown): unknown {
+  switch (typeof byDefault) {
+    case "number": {
+      const value = Number(text);
+      if (text.trim() === "" || !Number.isFinite(value) || value < 0) {
+        throw new ConfigError(`${variable} must be a number of 0 or more, not "${text}".`);
+      }
+      return value;
+    }
+    case "boolean":
+      if (!["1", "0", "true", "false"].includes(text))
+        throw new ConfigError(`${variable} must be 1 or 0, not "${text}".`);
+      return text === "1" || text === "true";
+    case "string":
+      return text;
+    default:
+      if (Array.isArray(byDefault))
+        return text
+          .split(",")
+          .map((part) => part.trim())
+          .filter((part) => part !== "");
+      throw new ConfigError(`${variable} cannot be set by a variable.`);
+  }
+}
+
+const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
+
+function check(config: ClusterConfig): ClusterConfig {
+  const { node, chat, gateway, runtime } = config;
+  const rules: readonly (readonly [boolean, string])[] = [
+    [isPort(node.httpPort), `MADANG_HTTP_PORT must be a port, 0 to 65535, not ${node.httpPort}.`],
+    [isPort(node.wsPort), `MADANG_WS_PORT must be a port, 0 to 65535, not ${node.wsPort}.`],
+    [
+      node.httpPort === 0 || node.httpPort !== node.wsPort,
+      `MADANG_HTTP_PORT and MADANG_WS_PORT must differ; both are ${node.wsPort}.`,
+    ],
+    [node.data !== "", "MADANG_DATA must name a folder."],
+    [
+      logLevels.includes(node.logLevel),
+      `MADANG_LOG_LEVEL must be one of ${logLevels.join(", ")}, not "${node.logLevel}".`,
+    ],
+    [runtime.shardCount >= 1, "MADANG_RUNTIME_SHARD_COUNT must be at least 1."],
+    [chat.groupMembersMax >= 2, "MADANG_CHAT_GROUP_MEMBERS_MAX must be at least 2."],
+    [
+      chat.textCharactersMax * 4 <= gateway.frameBytesMax,
+      "MADANG_GATEWAY_FRAME_BYTES_MAX must hold MADANG_CHAT_TEXT_CHARACTERS_MAX code points of four bytes.",
+    ],
+    [
+      gateway.frameBytesMax <= gateway.cutBytesMax,
+      "MADANG_GATEWAY_CUT_BYTES_MAX must not be below MADANG_GATEWAY_FRAME_BYTES_MAX.",
+    ],
+    [
+      chat.heartbeatMs < chat.silentAfterMs && chat.silentAfterMs < chat.offlineAfterMs,
+      "MADANG_CHAT_HEARTBEAT_MS, MADANG_CHAT_SILENT_AFTER_MS and MADANG_CHAT_OFFLINE_AFTER_MS must rise in this order.",
+    ],
+    [
+      gateway.reportEveryMs * 2 < chat.sessionLeaseMs,
+      "MADANG_CHAT_SESSION_LEASE_MS must be above twice MADANG_GATEWAY_REPORT_EVERY_MS, or one late report ends a lease.",
+    ],
+  ];
+  for (const [holds, reason] of rules) if (!holds) throw new ConfigError(reason);
+  return config;
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 0 && port <= 65_535;
+}

@@ -1,0 +1,45 @@
+// What the routes share.
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { Clock } from "../../runtime/index.ts";
+import type { AccountStore } from "../../storage/accounts/index.ts";
+import type { ActorRefs } from "../refs.ts";
+import type { Attempts } from "./attempts.ts";
+import { httpErrors } from "./errors.ts";
+import type { Passwords } from "./passwords.ts";
+import type { HttpSettings } from "./settings.ts";
+import type { Identity, Tokens } from "./tokens.ts";
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+export interface ApiContext {
+  readonly refs: ActorRefs;
+  readonly accounts: AccountStore;
+  readonly tokens: Tokens;
+  readonly passwords: Passwords;
+  readonly attempts: Attempts;
+  readonly settings: HttpSettings;
+  readonly clock: Clock;
+  readonly gatewayUrl: () => string;
+}
+
+/** Who asks; rejects with UNAUTHENTICATED. */
+export type WhoAsks = (request: FastifyRequest) => Promise<Identity>;
+
+export function whoAsksBy({ tokens, accounts }: Pick<ApiContext, "tokens" | "accounts">): WhoAsks {
+  return async ({ headers: { authorization } }) => {
+    const token = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1];
+    if (token === undefined) throw httpErrors.UNAUTHENTICATED();
+    const identity = await tokens.verifyAccess(token);
+    if (!(await accounts.isOpen(identity.loginId))) throw httpErrors.UNAUTHENTICATED();
+    return identity;
+  };
+}

@@ -1,0 +1,4 @@
+// The door of the HTTP API.
+export { createHttpApi, type HttpApi, type HttpApiOptions } from "./api.ts";
+export { type HttpSettings, httpDefaults } from "./settings.ts";
+export { createTokens, type SigningKey, type Tokens } from "./tokens.ts";
