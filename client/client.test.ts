@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ErrorCode, Executed, GoAwayReason } from "../proto/client.ts";
 import { ClientError } from "./errors.ts";
+import { createMemoryStore } from "./store/memory.ts";
 import { refusal } from "./testing/server.ts";
 import { createWorld } from "./testing/world.ts";
 
@@ -187,7 +188,7 @@ describe("sending", () => {
       load: async () => new Map(records),
       async write(changes: readonly { key: string; value: Uint8Array | undefined }[]) {
         if (broken) throw new Error("disk full");
-        for (const { key, value } of changes) value ? records.set(key, value) : records.delete(key);
+        await createMemoryStore(records).write(changes);
       },
       async close() {},
     };

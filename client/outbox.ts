@@ -210,7 +210,7 @@ export class ChannelOutbox {
     // (B2) broken: this item or one of a higher number may have been executed.
     if (this.#items.slice(first).some((item) => item.unknown || this.#sent.has(item.key))) this.#conflict = true;
     if (this.#conflict) return settled; // numbers have to stay until the log was searched
-    for (const item of [...this.#items]) {
+    for (const item of this.#items.slice()) {
       const error = this.#refused.get(item.key);
       if (error === undefined) continue;
       this.#remove(item);

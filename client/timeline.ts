@@ -53,12 +53,14 @@ export class Timeline {
       this.from = first.messageId; // (T3)
       this.to = first.messageId - 1;
     }
+    const ready: Entry[] = [];
     for (const entry of entries) {
       const id = entry.messageId;
       if (id > this.lastId) this.lastId = id;
-      if (id > this.to) this.#keep(id, entry);
+      if (id > this.to + 1) this.#keep(id, entry);
+      else if (id > this.to) this.#drain(entry, ready);
     }
-    return { gap: undefined, entries: this.#drain() };
+    return { gap: undefined, entries: ready };
   }
 
   /** The channel goes up to `lastId` for this person. */
@@ -102,7 +104,8 @@ export class Timeline {
     const gap = { fromId: this.to + 1, toId: next - 1 };
     this.from = next;
     this.to = next - 1;
-    return { gap, entries: this.add(entries).entries };
+    const first = this.#waiting.get(next);
+    return { gap, entries: this.add(first === undefined ? entries : [first, ...entries]).entries };
   }
 
   /** A full buffer keeps the lowest ids: they are announced first, and the others come again by the next page. */
@@ -116,14 +119,12 @@ export class Timeline {
     return this.#waiting.size === 0 ? undefined : Math.min(...this.#waiting.keys());
   }
 
-  #drain(): Entry[] {
-    const ready: Entry[] = [];
-    for (;;) {
-      const entry = this.#waiting.get(this.to + 1);
-      if (entry === undefined) return ready;
-      this.#waiting.delete(entry.messageId);
-      ready.push(entry);
+  /** `next` continues the range, and with it what has waited for it. */
+  #drain(next: Entry, ready: Entry[]): void {
+    for (let entry: Entry | undefined = next; entry !== undefined; entry = this.#waiting.get(this.to + 1)) {
       this.to = entry.messageId;
+      this.#waiting.delete(this.to);
+      ready.push(entry);
     }
   }
 }
