@@ -17,7 +17,7 @@ export interface Stores {
   close(): Promise<void>;
 }
 
-/** Counters since the start, but for `waiting…`, which say how it is now. */
+/** Counters since the start, but for `waiting…` and `held…`, which say how it is now. */
 export interface StoreStats {
   readonly commits: number;
   readonly failedCommits: number;
@@ -25,4 +25,6 @@ export interface StoreStats {
   readonly bytes: number;
   readonly waitingWrites: number;
   readonly waitingBytes: number;
+  /** Kept, and still held in memory until it lies where it is read from. */
+  readonly heldBytes: number;
 }

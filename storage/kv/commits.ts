@@ -17,7 +17,7 @@ export interface GroupCommitOptions {
   readonly log: Logger;
   /** Bytes that are kept already and still held in memory. */
   heldBytes?(): number;
-  /** Resolves when all writes are durable, and rejects when that is not known. */
+  /** Resolves when all writes are durable, and rejects when that is not known. There may be none. */
   commit(writes: readonly Write[]): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export class GroupCommit {
   add(write: Write): void {
     if (this.#closing) throw storageErrors.STORE_CLOSED({ executed: "no" });
     const bytes = ROW_OVERHEAD_BYTES + (write.value?.byteLength ?? 0);
-    const { clock, settings, heldBytes } = this.#options;
+    const { settings, heldBytes } = this.#options;
     if (this.#bytes + (heldBytes?.() ?? 0) + bytes > settings.heldBytesMax) {
       throw runtimeErrors.OVERLOADED({
         message: "More writes wait for the disk than memory is set aside for.",
@@ -48,19 +48,24 @@ export class GroupCommit {
     }
     this.#bytes += bytes;
     this.#waiting.push(write);
-    if (this.#phase !== "idle") return;
+    this.nudge();
+  }
+
+  /** Commits soon, even if nothing waits: what else is done between commits gets its turn. */
+  nudge(): void {
+    if (this.#phase !== "idle" || this.#closing) return;
     this.#phase = "gathering";
-    clock.soon(this.#begin);
+    this.#options.clock.soon(this.#begin);
   }
 
   async #run(): Promise<void> {
     this.#phase = "committing";
-    while (this.#waiting.length > 0) {
+    do {
       const { commitWritesMax } = this.#options.settings;
       const batch = this.#waiting.length <= commitWritesMax ? this.#waiting : this.#waiting.slice(0, commitWritesMax);
       this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(commitWritesMax);
       if (!(await this.#insist(batch))) break;
-    }
+    } while (this.#waiting.length > 0);
     this.#phase = this.#closing ? "closed" : "idle";
     this.#ended?.();
   }
@@ -81,6 +86,7 @@ export class GroupCommit {
       await this.#pause(pauseMs);
       pauseMs = Math.min(pauseMs * 2, settings.retryPauseMaxMs);
     }
+    if (batch.length === 0) return true;
     this.#counts.commits += 1;
     this.#counts.writes += batch.length;
     for (const write of batch) {
@@ -103,7 +109,12 @@ export class GroupCommit {
   }
 
   stats(): StoreStats {
-    return { ...this.#counts, waitingWrites: this.#waiting.length, waitingBytes: this.#bytes };
+    return {
+      ...this.#counts,
+      waitingWrites: this.#waiting.length,
+      waitingBytes: this.#bytes,
+      heldBytes: this.#options.heldBytes?.() ?? 0,
+    };
   }
 
   /** Resolves when what waited is kept, or was tried once more in vain. */

@@ -67,18 +67,30 @@ class JournaledRows implements KeyValue {
   }
 
   async #commit(writes: readonly Write[]): Promise<void> {
-    if (this.#recent.bytes >= this.#options.settings.checkpointBytes && this.#sinking === undefined) {
-      this.#sink([await this.#journal.rotate()]);
-    }
-    await this.#journal.append(this.#frames.write(writes));
+    if (writes.length > 0) await this.#journal.append(this.#frames.write(writes));
     for (const write of writes) this.#recent.put(write);
+    if (this.#recent.bytes >= this.#options.settings.checkpointBytes) await this.#rotate();
+  }
+
+  /** Between two commits. What was committed is kept, whether this succeeds or not. */
+  async #rotate(): Promise<void> {
+    if (this.#sinking !== undefined || this.#closing) return;
+    const { clock, log, settings } = this.#options;
+    try {
+      this.#sink([await this.#journal.rotate()]);
+    } catch (error) {
+      log.error({ error, retryAfterMs: settings.retryPauseMaxMs }, "no new segment of the journal could be made");
+      clock.after(settings.retryPauseMaxMs, () => this.#commits.nudge());
+    }
   }
 
   #sink(segments: readonly number[]): void {
     const rows = this.#recent;
     this.#recent = new RowMap(true);
     const done = this.#apply(rows, segments).then((applied) => {
-      if (applied) this.#sinking = undefined;
+      if (!applied) return;
+      this.#sinking = undefined;
+      this.#commits.nudge(); // memory may be full of what came meanwhile: then no write would start the next segment
     });
     this.#sinking = { rows, done };
   }

@@ -17,6 +17,7 @@ export interface Operation {
 export type Fate = readonly number[];
 
 export interface Weather {
+  /** From 1; 0 is this turn of the event loop. */
   readonly delayMsMax: number;
   /** Shares of the messages to one replica. */
   readonly lateShare: number;
@@ -72,10 +73,10 @@ export function createReplicas(options: ReplicasOptions): Replicas {
     const scripted = options.fate?.(operation, replica);
     if (scripted !== undefined) return scripted;
     if (chance(weather.lostShare)) return [];
-    const delayMs = chance(weather.lateShare) ? randomBelow(random, weather.lateMsMax) : delay();
+    const delayMs = chance(weather.lateShare) ? 1 + randomBelow(random, weather.lateMsMax) : delay();
     return chance(weather.doubledShare) ? [delayMs, delayMs + randomBelow(random, weather.lateMsMax)] : [delayMs];
   };
-  const delay = () => randomBelow(random, weather.delayMsMax + 1);
+  const delay = () => (weather.delayMsMax === 0 ? 0 : 1 + randomBelow(random, weather.delayMsMax));
   const later = (delayMs: number, task: () => void) => {
     if (delayMs === 0) clock.soon(task);
     else clock.after(delayMs, task);
