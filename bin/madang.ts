@@ -1,6 +1,31 @@
 #!/usr/bin/env node
 // The command line.
 
-import { start } from "./start.ts";
+const USAGE = `madang start     runs a node until it is told to stop; settings come from MADANG_… variables
+madang chat      chats in the terminal: madang chat --as NAME`;
+const EXIT_USAGE = 2;
 
-await start();
+const [command, ...argv] = process.argv.slice(2);
+
+// A command loads what it needs only: the chat client has no use for a server's parts.
+switch (command) {
+  case "start": {
+    const { start } = await import("./start.ts");
+    await start();
+    break;
+  }
+  case "chat": {
+    const { chat } = await import("./chat.ts");
+    await chat(argv);
+    break;
+  }
+  case undefined:
+  case "help":
+  case "--help":
+  case "-h":
+    process.stdout.write(`${USAGE}\n`);
+    break;
+  default:
+    process.stderr.write(`madang: there is no command ${JSON.stringify(command)}\n${USAGE}\n`);
+    process.exitCode = EXIT_USAGE;
+}

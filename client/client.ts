@@ -124,6 +124,7 @@ class MadangClient implements Client {
   #deviceId = 0;
   #active = true;
   #watching = false;
+  #leaving = false;
 
   constructor(options: ClientOptions) {
     const clock = options.clock ?? systemClock;
@@ -242,12 +243,14 @@ class MadangClient implements Client {
 
   async logOut(): Promise<void> {
     if (this.#http.login === undefined) return;
+    this.#leaving = true; // the server may close the connection before it answers
     try {
       await this.#http.call("DELETE", "/v1/sessions/current");
     } catch (error) {
       this.#core.events.emit("problem", { what: "logging out at the server", error });
     }
     this.#loggedOut("asked");
+    this.#leaving = false;
   }
 
   online(): Promise<void> {
@@ -350,8 +353,9 @@ class MadangClient implements Client {
   }
 
   #loggedOut(reason: "asked" | "ended"): void {
+    if (this.state.phase === "loggedOut") return;
     this.#http.setLogin(undefined);
     this.#core.keeper.put([{ key: recordKeys.login, value: undefined }]);
-    this.#link.stop({ phase: "loggedOut", reason });
+    this.#link.stop({ phase: "loggedOut", reason: this.#leaving ? "asked" : reason });
   }
 }

@@ -12,6 +12,7 @@ export interface Profile {
 export interface Device {
   readonly deviceId: number;
   readonly name: string;
+  readonly createdMs: number;
   readonly lastSeenMs: number;
 }
 
