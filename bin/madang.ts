@@ -2,7 +2,8 @@
 // The command line.
 
 const USAGE = `madang start     runs a node until it is told to stop; settings come from MADANG_… variables
-madang chat      chats in the terminal: madang chat --as NAME`;
+madang chat      chats in the terminal: madang chat --as NAME
+madang why       tells what became of a message: madang why CHANNEL MESSAGE`;
 const EXIT_USAGE = 2;
 
 const [command, ...argv] = process.argv.slice(2);
@@ -17,6 +18,14 @@ switch (command) {
   case "chat": {
     const { chat } = await import("./chat.ts");
     await chat(argv);
+    break;
+  }
+  case "why": {
+    const { why } = await import("./why.ts");
+    await why(argv).catch((error: Error) => {
+      process.stderr.write(`madang why: ${error.message}\n`);
+      process.exitCode = 1;
+    });
     break;
   }
   case undefined:

@@ -20,6 +20,7 @@ import { type ApiContext, type App, whoAsksBy } from "./context.ts";
 import { errorBody, httpErrors, statusOf } from "./errors.ts";
 import { createPasswords } from "./passwords.ts";
 import { channelRoutes } from "./routes/channels.ts";
+import { operatorRoutes } from "./routes/operator.ts";
 import { peopleRoutes } from "./routes/people.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import type { HttpSettings } from "./settings.ts";
@@ -126,6 +127,7 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   sessionRoutes(app, context, whoAsks);
   peopleRoutes(app, context, whoAsks);
   channelRoutes(app, context, whoAsks);
+  operatorRoutes(app, context);
 
   const hidden = { schema: { hide: true } };
   app.get("/healthz", hidden, async () => ({ alive: true }));

@@ -34,11 +34,15 @@ export interface ApiContext {
 /** Who asks; rejects with UNAUTHENTICATED. */
 export type WhoAsks = (request: FastifyRequest) => Promise<Identity>;
 
+export function bearerOf({ headers: { authorization } }: FastifyRequest): string {
+  const token = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1];
+  if (token === undefined) throw httpErrors.UNAUTHENTICATED();
+  return token;
+}
+
 export function whoAsksBy({ tokens, accounts }: Pick<ApiContext, "tokens" | "accounts">): WhoAsks {
-  return async ({ headers: { authorization } }) => {
-    const token = /^Bearer (\S+)$/.exec(authorization ?? "")?.[1];
-    if (token === undefined) throw httpErrors.UNAUTHENTICATED();
-    const identity = await tokens.verifyAccess(token);
+  return async (request) => {
+    const identity = await tokens.verifyAccess(bearerOf(request));
     if (!(await accounts.isOpen(identity.loginId))) throw httpErrors.UNAUTHENTICATED();
     return identity;
   };

@@ -25,12 +25,20 @@ export interface Tokens {
   issueTicket(identity: Identity): Promise<string>;
   /** Rejects with TICKET_INVALID or TICKET_EXPIRED. Whether it was used before is the user actor's to say. */
   verifyTicket(ticket: string): Promise<TicketClaims>;
+  /** For whoever can read the signing key: the operator on the node's machine. */
+  issueOperator(): Promise<string>;
+  /** Rejects with UNAUTHENTICATED. */
+  verifyOperator(token: string): Promise<void>;
   newRefresh(): { readonly token: string; readonly hash: string };
 }
 
 const ISSUER = "madang";
 const ACCESS = "api";
 const TICKET = "ws";
+const OPERATOR = "ops";
+/** An operator's token is made for the one call that follows. */
+const OPERATOR_S = 60;
+const nobody: Identity = { userId: 0, deviceId: 0, loginId: "" };
 const claimsShape = z.object({ sub: z.string(), dev: z.number(), lgn: z.string(), jti: z.string(), exp: z.number() });
 
 export function refreshHash(token: string): string {
@@ -73,6 +81,14 @@ export function createTokens(key: SigningKey, clock: Clock, settings: HttpSettin
       } catch (cause) {
         if (cause instanceof errors.JWTExpired) throw httpErrors.TICKET_EXPIRED({ cause });
         throw httpErrors.TICKET_INVALID({ cause });
+      }
+    },
+    issueOperator: () => issue(nobody, OPERATOR, OPERATOR_S),
+    async verifyOperator(token) {
+      try {
+        await verify(token, OPERATOR);
+      } catch (cause) {
+        throw httpErrors.UNAUTHENTICATED({ cause });
       }
     },
     newRefresh() {
