@@ -23,6 +23,6 @@ export interface ServiceDescriptor {
   readonly name: string;
   /** Addressed by the id of a node, not by a name that placement maps to one. */
   readonly onNode: boolean;
-  // biome-ignore lint/suspicious/noExplicitAny: a codec is invariant in its type, so only `any` holds all of them
+  // oxlint-disable-next-line typescript/no-explicit-any -- a codec is invariant in its type, so only `any` holds all of them
   readonly methods: Readonly<Record<string, MethodDescriptor<any, any>>>;
 }

@@ -128,7 +128,11 @@ class NodeRuntime implements Node, Caller {
   // ---- references
 
   references<S extends ServiceDescriptor>(service: S): References<S> {
-    const node = this;
+    const tell = (id: string, method: MethodDescriptor, request: unknown) => this.#tell(service, id, method, request);
+    const tellMany = (ids: readonly string[], method: MethodDescriptor, request: unknown) =>
+      this.#tellMany(service, ids, method, request);
+    const call = (id: string, method: MethodDescriptor, request: unknown, options: CallOptions | undefined) =>
+      this.#call(service, id, method, request, options);
     class ActorReference {
       readonly id: string;
       constructor(id: string) {
@@ -144,16 +148,16 @@ class NodeRuntime implements Node, Caller {
     for (const [name, method] of Object.entries(service.methods)) {
       const value = method.oneway
         ? function (this: ActorReference, request: unknown) {
-            node.#tell(service, this.id, method, request);
+            tell(this.id, method, request);
           }
         : function (this: ActorReference, request: unknown, options?: CallOptions) {
-            return node.#call(service, this.id, method, request, options);
+            return call(this.id, method, request, options);
           };
       Object.defineProperty(ActorReference.prototype, name, { value });
       if (!method.oneway) continue;
       Object.defineProperty(GroupReference.prototype, name, {
         value(this: GroupReference, request: unknown) {
-          node.#tellMany(service, this.ids, method, request);
+          tellMany(this.ids, method, request);
         },
       });
     }

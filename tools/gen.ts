@@ -166,7 +166,7 @@ async function generate(folder: string): Promise<void> {
     writeFileSync(join(folder, `${bundle}.pb.js`), banner + configured);
     writeFileSync(
       join(folder, `${bundle}.pb.d.ts`),
-      `${banner}// biome-ignore lint/suspicious/noExplicitAny: typed by the .ts file beside it\nexport const madang: any;\n`,
+      `${banner}// Typed by the .ts file beside it.\nexport const madang: any;\n`,
     );
   }
 

@@ -87,24 +87,24 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const snapshot = registers.find((register) => register.name === "snapshot");
     const state = snapshot === undefined ? emptyChannel(channelId) : decodeSnapshot(channelId, snapshot.value);
     const fannedOut = registers.find((register) => register.name === "fanned_out")?.timestamp ?? 0;
-    let channel: Channel | undefined;
-    let settledEarly = 0;
+    const opening: { channel: Channel | undefined; settledEarly: number } = { channel: undefined, settledEarly: 0 };
     const log = await ports.logs.open(
       channelId,
       { shard: context.shard, epoch: context.epoch },
       {
         onSettled(through) {
-          if (channel === undefined) settledEarly = through;
-          else channel.#onSettled(through);
+          if (opening.channel === undefined) opening.settledEarly = through;
+          else opening.channel.#onSettled(through);
         },
         // The runtime is told by the fence and calls lost().
         onLost() {},
       },
       state.lastId,
     );
-    channel = new Channel(context, ports, log, state, Math.max(fannedOut, state.lastId));
+    const channel = new Channel(context, ports, log, state, Math.max(fannedOut, state.lastId));
+    opening.channel = channel;
     await channel.#replay();
-    if (settledEarly > 0) channel.#onSettled(settledEarly);
+    if (opening.settledEarly > 0) channel.#onSettled(opening.settledEarly);
     return channel;
   }
 

@@ -1,7 +1,7 @@
 import { connect as connectTcp } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { ClientFrame, ErrorCode, GoAwayReason, HistoryDirection, PresenceState } from "../../proto/index.ts";
-import { type Client, createRig, type Rig } from "./rig.ts";
+import { type Client, createRig, type Rig } from "./server.test-rig.ts";
 
 let rig: Rig | undefined;
 afterEach(async () => {
