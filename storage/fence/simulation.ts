@@ -10,12 +10,14 @@ import {
   type Tenure,
   type VirtualClock,
 } from "../../runtime/index.ts";
+import { recordOf } from "../log/cell.ts";
 import { createFencedLogs } from "../log/fenced.ts";
-import type { ChannelLog, ChannelLogStore } from "../log/port.ts";
-import { createReplicas, fairWeather, type Replicas } from "../memory/replicas.ts";
+import { bucketOf, type ChannelLog, type ChannelLogStore } from "../log/port.ts";
+import { type Replica, readTogether } from "../memory/replica.ts";
+import { createReplicas, fairWeather, type Replicas, type Weather } from "../memory/replicas.ts";
 import { storageDefaults } from "../settings.ts";
 import type { Rule } from "./mutations.ts";
-import type { QuorumStore } from "./port.ts";
+import type { CellRow, QuorumStore } from "./port.ts";
 import { QuorumFence } from "./quorum.ts";
 
 /** A rule of the protocol, or the one that binds whoever reads: no answer without a verify. */
@@ -33,6 +35,7 @@ const OWNERS_MAX = 4;
 const SENDS = 8;
 const OVERLAP_MS = 600;
 const REST_MS = 4_000;
+const OBSERVE_EVERY_MS = 20;
 
 const settings = { ...storageDefaults, retryPauseMs: 5, retryPauseMaxMs: 80, batchRowsMax: 2 };
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
@@ -97,6 +100,8 @@ class World {
   readonly #bucketRows: number;
   readonly #nodes = new Map<string, Node>();
   readonly #pausedUntilMs = new Map<string, number>();
+  /** Then a reader may be shown single rows of a batch, and owners have a rule against it. */
+  readonly #repairs: boolean;
   #hint = 0;
 
   constructor(seed: number, leaveOut: LeftOut | undefined) {
@@ -105,7 +110,7 @@ class World {
     const { clock, random } = this;
     const pick = (...choices: number[]) => this.#pick(...choices);
     this.#bucketRows = pick(1, 2, 3, 1_000);
-    const weather = {
+    const weather: Weather = {
       delayMsMax: pick(2, 6),
       lateShare: pick(0.1, 0.3, 0.5),
       lateMsMax: pick(60, 300, 900),
@@ -113,6 +118,7 @@ class World {
       doubledShare: pick(0, 0.2),
       repairShare: pick(0, 0, 0.6),
     };
+    this.#repairs = weather.repairShare > 0;
     this.#replicas = createReplicas({ clock, random, weather, timeoutMs: pick(15, 40, 1_000) });
   }
 
@@ -179,7 +185,10 @@ class World {
       const act = random.next() < 0.6 ? () => void owner.read() : () => void owner.reopen();
       clock.after(randomBelow(random, OVERLAP_MS), act);
     }
-    await clock.advance(OVERLAP_MS * 2);
+    for (let atMs = 0; atMs < OVERLAP_MS * 2; atMs += OBSERVE_EVERY_MS) {
+      await clock.advance(OBSERVE_EVERY_MS);
+      this.#observe();
+    }
     this.#replicas.setWeather({ ...fairWeather, delayMsMax: 2 });
     // Twice, so that what is in flight may still land under the first of the last owners.
     for (const epoch of [50, 51]) {
@@ -188,6 +197,33 @@ class World {
     }
     for (const { fence } of this.#nodes.values()) fence.close();
     await clock.advance(settings.retryPauseMaxMs);
+  }
+
+  /** What any two replicas show together, each log up to its first gap: no send stands in it twice. */
+  #observe(): void {
+    if (this.#repairs) return;
+    const [a, b, c] = this.#replicas.members as [Replica, Replica, Replica];
+    for (const pair of [
+      [a, b],
+      [b, c],
+      [a, c],
+    ]) {
+      this.#observeLog((bucket) => readTogether(pair, CHANNEL, bucket));
+    }
+  }
+
+  #observeLog(read: (bucket: number) => readonly CellRow[]): void {
+    const identities = new Set<string>();
+    let id = 1;
+    for (let bucket = 0; bucketOf(id, this.#bucketRows) === bucket; bucket++) {
+      for (const row of read(bucket)) {
+        if (row.id !== id) return;
+        const identity = identityOf(recordOf(row.cell)) as string;
+        if (identities.has(identity)) this.checker.broken(`${identity} is kept under two ids`);
+        identities.add(identity);
+        id += 1;
+      }
+    }
   }
 
   /** A last owner in fair weather takes everything over, resends everything, and everything is acknowledged. */

@@ -184,9 +184,12 @@ class FencedLog implements ChannelLog {
       return;
     }
     const startsBucket = this.#completed % bucketRows === 0;
-    if (this.#copies.length > 0) return this.#send(this.#settled, this.#copies, startsBucket ? 0 : bucketRows);
+    if (this.#copies.length > 0) {
+      const above = leaveOut === "tombstone" ? undefined : this.#settled;
+      return this.#send(above, this.#copies, startsBucket ? 0 : bucketRows);
+    }
     if (startsBucket && this.#settled < this.#completed && leaveOut !== "bucketBarrier") return;
-    const lays = startsBucket ? leaveOut !== "bucketTombstone" : this.#first;
+    const lays = this.#first ? leaveOut !== "tombstone" : startsBucket && leaveOut !== "bucketTombstone";
     this.#send(lays ? this.#completed : undefined, [], bucketRows);
   }
 
@@ -199,8 +202,7 @@ class FencedLog implements ChannelLog {
     const fresh = records.map((record, i) => ({ id: this.#completed + 1 + i, cell: cellOf(this.#settled, record) }));
     const rows = [...copies.map(({ id, cell }) => ({ id, cell })), ...fresh];
     const through = rows.at(-1)?.id ?? this.#completed;
-    const tombstone =
-      above === undefined || leaveOut === "tombstone" ? undefined : { above, timestamp: stamp(epoch, 0) };
+    const tombstone = above === undefined ? undefined : { above, timestamp: stamp(epoch, 0) };
     const timestamp = stamp(epoch, leaveOut === "rowsAboveTombstones" ? 0 : 1);
     let batch: CellBatch = {
       channelId: this.#channelId,
