@@ -48,3 +48,17 @@ export class Attempts {
     }
   }
 }
+
+/** Where somebody comes from: an IPv4 address, or the first 64 bits of an IPv6 one, for everybody has 2^64 of those. */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (!address.includes(":")) return address;
+  const [head = "", tail] = address.split("::");
+  const groups = (part: string) => (part === "" ? [] : part.split(":"));
+  const before = groups(head);
+  const after = groups(tail ?? "");
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  const all = [...before, ...Array<string>(zeros).fill("0"), ...after];
+  return `${all.slice(0, 4).join(":")}::/64`;
+}

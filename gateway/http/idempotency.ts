@@ -1,8 +1,11 @@
 // `Idempotency-Key`: a request that creates something may be sent again with the same key, and is answered as the first was.
+//
+// (I1) What is created gets an id that was kept under the key before anything else happened. So a request that broke off
+//      anywhere, or came twice at once, makes one thing when it is sent again.
 
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import type { AccountStore } from "../../storage/accounts/index.ts";
+import type { AccountStore, Answered } from "../../storage/accounts/index.ts";
 import { httpErrors } from "./errors.ts";
 
 const KEY = /^[\x21-\x7e]{1,128}$/;
@@ -17,31 +20,36 @@ export function idempotencyKey({ headers }: FastifyRequest): string | undefined 
   return key;
 }
 
+/** Gives the id of what is created: for one key always the same. */
+export type NewId = () => Promise<number>;
+
 /**
- * Runs `create` unless this key was answered before. `create` must itself be harmless when it runs twice, for two requests
- * of one key may come at once, or the first may fail before its answer is kept.
+ * Runs `create` unless this key was answered before. `create` runs again when its first run broke off, so it names what it
+ * makes by `newId`.
+ * @param said what the request asks for. Its digest is kept: no password may be in it, for a digest is quickly guessed.
  */
 export async function once<T>(
   accounts: AccountStore,
   scope: string,
   key: string | undefined,
-  body: unknown,
-  create: () => Promise<T>,
+  said: unknown,
+  create: (newId: NewId) => Promise<T>,
 ): Promise<T> {
-  if (key === undefined) return create();
-  const requestDigest = createHash("sha256").update(JSON.stringify(body)).digest("base64url");
+  if (key === undefined) return create(() => accounts.nextId());
+  const requestDigest = createHash("sha256").update(JSON.stringify(said)).digest("base64url");
   const before = await accounts.answered(scope, key);
-  if (before !== undefined) {
-    if (before.requestDigest !== requestDigest) throw httpErrors.NUMBER_REUSED();
-    return JSON.parse(before.body) as T;
-  }
-  const answer = await create();
+  if (before !== undefined) return JSON.parse(bodyFor(requestDigest, before)) as T;
+  const answer = await create(async () => {
+    const reservation = `${scope} id`;
+    await accounts.keepAnswer(reservation, key, { requestDigest, status: 102, body: String(await accounts.nextId()) });
+    const reserved = await accounts.answered(reservation, key);
+    return Number(bodyFor(requestDigest, reserved));
+  });
   await accounts.keepAnswer(scope, key, { requestDigest, status: 201, body: JSON.stringify(answer) });
   return answer;
 }
 
-/** A number below 2^53 that belongs to a scope and key: the same request makes the same thing. */
-export function numberOf(scope: string, key: string): number {
-  const digest = createHash("sha256").update(`${scope}\0${key}`).digest();
-  return digest.readUIntBE(0, 6) + 1;
+function bodyFor(requestDigest: string, kept: Answered | undefined): string {
+  if (kept?.requestDigest !== requestDigest) throw httpErrors.NUMBER_REUSED();
+  return kept.body;
 }

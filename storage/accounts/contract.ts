@@ -15,7 +15,14 @@ export function accountsContract(name: string, open: (clock: VirtualClock) => Pr
     afterEach(() => accounts.close());
 
     const user = async (userName: string) =>
-      (await accounts.createUser({ name: userName, displayName: userName, passwordHash: "hash" })).userId;
+      (
+        await accounts.createUser({
+          userId: await accounts.nextId(),
+          name: userName,
+          displayName: userName,
+          passwordHash: "hash",
+        })
+      ).userId;
     const later = () => clock.wallMs() + 1_000_000;
     const logIn = async (userId: number, refreshHash: string, deviceId?: number) =>
       accounts.openLogIn({
@@ -33,6 +40,16 @@ export function accountsContract(name: string, open: (clock: VirtualClock) => Pr
       for (const outcome of outcomes) {
         if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "ALREADY_EXISTS" });
       }
+    });
+
+    it("gives what is there when the same user is created again under the same id, and to nobody else", async () => {
+      const ann = { userId: await accounts.nextId(), name: "ann", displayName: "Ann", passwordHash: "first" };
+      const made = await accounts.createUser(ann);
+      expect(await accounts.createUser({ ...ann, passwordHash: "second" })).toEqual(made);
+      expect(await accounts.passwordOf("ann")).toMatchObject({ passwordHash: "first" });
+      const thief = { ...ann, userId: await accounts.nextId() };
+      await expect(accounts.createUser(thief)).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+      await expect(accounts.createUser({ ...ann, name: "other" })).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
     });
 
     it("gives ids that rise, are safe integers, and none twice, also when the clock steps back", async () => {
@@ -90,6 +107,9 @@ export function accountsContract(name: string, open: (clock: VirtualClock) => Pr
       expect(await accounts.devices(ann)).toMatchObject([{ deviceId, name: "phone" }]);
       expect((await accounts.removeDevice(ann, deviceId)).toSorted()).toEqual(["login-r1", "login-r2"]);
       expect(await accounts.devices(ann)).toEqual([]);
+      expect(await accounts.isOpen("login-r1")).toBe(false);
+      // Whoever failed to close the sockets asks again.
+      expect(await accounts.removeDevice(ann, deviceId)).toHaveLength(2);
       await expect(accounts.removeDevice(bob, deviceId)).rejects.toMatchObject({ code: "NO_SUCH_USER" });
     });
 
@@ -123,6 +143,15 @@ export function accountsContract(name: string, open: (clock: VirtualClock) => Pr
       await accounts.keepAnswer("u1", "k", { requestDigest: "d", status: 500, body: "second" });
       expect(await accounts.answered("u1", "k")).toEqual({ requestDigest: "d", status: 201, body: "first" });
       expect(await accounts.answered("u2", "k")).toBeUndefined();
+    });
+
+    it("forgets answers after a day, whoever's they are", async () => {
+      const answer = { requestDigest: "d", status: 201, body: "first" };
+      await accounts.keepAnswer("u1", "k", answer);
+      clock.stepWall(86_400_001);
+      await accounts.keepAnswer("u2", "k", answer);
+      expect(await accounts.answered("u1", "k")).toBeUndefined();
+      expect(await accounts.answered("u2", "k")).toEqual(answer);
     });
   });
 }

@@ -13,7 +13,12 @@ it("accounts and ids outlive a restart, also one with the clock set back", async
   try {
     const clock = createVirtualClock();
     const first = await openEmbeddedAccounts({ folder, clock });
-    const { userId } = await first.createUser({ name: "ann", displayName: "Ann", passwordHash: "h" });
+    const { userId } = await first.createUser({
+      userId: await first.nextId(),
+      name: "ann",
+      displayName: "Ann",
+      passwordHash: "h",
+    });
     await first.close();
     clock.stepWall(-86_400_000);
     const second = await openEmbeddedAccounts({ folder, clock });

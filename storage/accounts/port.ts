@@ -25,6 +25,8 @@ export interface LogIn {
 }
 
 export interface NewUser {
+  /** From nextId(). Creating the same user again under the same id gives what is there. */
+  readonly userId: number;
   readonly name: string;
   readonly displayName: string;
   readonly passwordHash: string;
@@ -53,7 +55,7 @@ export interface Answered {
 }
 
 export interface AccountStore {
-  /** Rejects with ALREADY_EXISTS. */
+  /** Rejects with ALREADY_EXISTS when another user has the name. */
   createUser(user: NewUser): Promise<Profile>;
   passwordOf(name: string): Promise<{ readonly userId: number; readonly passwordHash: string } | undefined>;
   profile(userId: number): Promise<Profile | undefined>;
@@ -63,7 +65,7 @@ export interface AccountStore {
   /** Those of the ids that nobody has. */
   unknownUsers(userIds: readonly number[]): Promise<number[]>;
 
-  /** A fresh id for a group. */
+  /** A fresh id for a user or a group. */
   nextId(): Promise<number>;
 
   openLogIn(logIn: NewLogIn): Promise<LogIn>;
@@ -72,7 +74,10 @@ export interface AccountStore {
   isOpen(loginId: string): Promise<boolean>;
   closeLogIn(loginId: string): Promise<void>;
   devices(userId: number): Promise<Device[]>;
-  /** Closes the device's log-ins and gives their ids. Rejects with NO_SUCH_USER when the user has no such device. */
+  /**
+   * Closes the device's log-ins and gives the ids of all that may still have sockets, so that a caller who failed to close
+   * those can ask again. Rejects with NO_SUCH_USER when the user has no such device.
+   */
   removeDevice(userId: number, deviceId: number): Promise<string[]>;
 
   /** (A3) Tells whether the two are friends now. Rejects with NO_SUCH_USER, or NOT_ALLOWED for oneself. */
@@ -85,7 +90,7 @@ export interface AccountStore {
   requestsOf(userId: number): Promise<{ readonly incoming: Profile[]; readonly outgoing: Profile[] }>;
 
   answered(scope: string, key: string): Promise<Answered | undefined>;
-  /** Keeps the first answer; a later one of the same key changes nothing. */
+  /** Keeps the first answer for a day; a later one of the same key changes nothing. */
   keepAnswer(scope: string, key: string, answer: Answered): Promise<void>;
   close(): Promise<void>;
 }

@@ -99,6 +99,10 @@ const steps: readonly Step[] = [
       .addPrimaryKeyConstraint("answers_key", ["scope", "key"])
       .execute();
   },
+  // Old answers are forgotten by their age, whoever's they are.
+  async (db) => {
+    await db.schema.createIndex("answers_by_age").on("answers").column("created_ms").execute();
+  },
 ];
 
 /** Brings the tables to this version. Rejects when they are of a newer one. */

@@ -4,12 +4,13 @@
 // (S1) None is minted twice, also over restarts and when the clock steps back: no id of a tick at or below `lastTick`, which
 //      is kept ahead of what is minted.
 
-import { type Clock, pause } from "../../runtime/index.ts";
+import { assert, type Clock, pause } from "../../runtime/index.ts";
 
 const TICK_MS = 16;
 const START_MS = Date.UTC(2026, 0, 1);
 const WORKERS = 1_024;
 const SEQUENCES = 64;
+const TICKS = 2 ** 37; // until 2095
 /** Ticks that are reserved in one write: ids of half a minute. */
 const RESERVE_TICKS = 2_000;
 
@@ -42,6 +43,7 @@ export async function createSnowflakes(clock: Clock, worker: number, store: Tick
       sequence = 0;
       if (tick > now + 1) await pause(clock, TICK_MS); // do not run away from the clock
     }
+    assert(tick < TICKS, "the wall clock is within the years that ids can name");
     if (tick > reserved) {
       const ahead = tick + RESERVE_TICKS;
       await store.reserve(ahead);

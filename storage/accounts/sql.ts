@@ -37,17 +37,24 @@ export class SqlAccounts implements AccountStore {
 
   // ---- users
 
-  async createUser({ name, displayName, passwordHash }: NewUser): Promise<Profile> {
-    const id = await this.#ids.next();
-    const user = { id, name, display_name: displayName, password_hash: passwordHash, created_ms: this.#clock.wallMs() };
+  async createUser({ userId, name, displayName, passwordHash }: NewUser): Promise<Profile> {
+    const user = {
+      id: userId,
+      name,
+      display_name: displayName,
+      password_hash: passwordHash,
+      created_ms: this.#clock.wallMs(),
+    };
     const made = await this.#db
       .insertInto("users")
       .values(user)
-      .onConflict((conflict) => conflict.column("name").doNothing())
+      .onConflict((conflict) => conflict.doNothing())
       .returning("id")
       .executeTakeFirst();
-    if (made === undefined) throw accountErrors.ALREADY_EXISTS(); // (A1)
-    return { userId: id, name, displayName };
+    if (made !== undefined) return { userId, name, displayName };
+    const holder = await this.profileByName(name);
+    if (holder?.userId !== userId) throw accountErrors.ALREADY_EXISTS(); // (A1)
+    return holder;
   }
 
   async passwordOf(name: string) {
@@ -206,7 +213,7 @@ export class SqlAccounts implements AccountStore {
       .set({ closed: 1 })
       .where("device_id", "=", deviceId)
       .where("user_id", "=", userId)
-      .where("closed", "=", 0)
+      .where((where) => where.or([where("closed", "=", 0), where("expires_ms", ">", this.#clock.wallMs())]))
       .returning("id")
       .execute();
     if (closed.length === 0) throw accountErrors.NO_SUCH_USER({ message: "There is no such device." });
@@ -219,8 +226,14 @@ export class SqlAccounts implements AccountStore {
     if (from === to) throw accountErrors.NOT_ALLOWED({ message: "Nobody can be a friend of oneself." });
     if (!(await this.userExists(to))) throw accountErrors.NO_SUCH_USER();
     return await this.#db.transaction().execute(async (transaction) => {
+      // (A3) Requests between two people take turns at the row of the one who came first, so that of two that cross the
+      // later sees the earlier, also where transactions run side by side.
+      await transaction
+        .updateTable("users")
+        .set((expression) => ({ id: expression.ref("id") }))
+        .where("id", "=", Math.min(from, to))
+        .execute();
       if (await areFriends(transaction, from, to)) return "friends";
-      // The request is laid down before the other one is looked for, so that of two that cross one sees both.
       const request = { from_id: from, to_id: to, created_ms: this.#clock.wallMs() };
       await transaction
         .insertInto("friend_requests")
@@ -326,7 +339,7 @@ export class SqlAccounts implements AccountStore {
 
   async keepAnswer(scope: string, key: string, { requestDigest, status, body }: Answered): Promise<void> {
     const oldMs = this.#clock.wallMs() - ANSWERS_KEPT_MS;
-    await this.#db.deleteFrom("answers").where("scope", "=", scope).where("created_ms", "<", oldMs).execute();
+    await this.#db.deleteFrom("answers").where("created_ms", "<", oldMs).execute();
     await this.#db
       .insertInto("answers")
       .values({ scope, key, request_digest: requestDigest, status, body, created_ms: this.#clock.wallMs() })

@@ -1,6 +1,5 @@
 // Groups, members, history.
 
-import { randomInt } from "node:crypto";
 import { z } from "zod";
 import {
   Entry,
@@ -13,14 +12,13 @@ import {
 } from "../../../proto/index.ts";
 import type { ApiContext, App, WhoAsks } from "../context.ts";
 import { httpErrors } from "../errors.ts";
-import { idempotencyKey, numberOf, once } from "../idempotency.ts";
+import { idempotencyKey, once } from "../idempotency.ts";
 import * as shapes from "../shapes.ts";
 
 const roles = { member: Role.MEMBER, admin: Role.ADMIN, owner: Role.OWNER } as const;
 const roleNames = ["member", "admin", "owner"] as const;
 /** Pages of an inbox that one answer gathers. */
 const INBOX_PAGES_MAX = 50;
-const RANDOM_BELOW = 2 ** 48 - 1;
 
 export function channelRoutes(app: App, { accounts, refs, settings }: ApiContext, whoAsks: WhoAsks): void {
   const tags = ["channels"];
@@ -49,12 +47,10 @@ export function channelRoutes(app: App, { accounts, refs, settings }: ApiContext
       const { title, memberIds, historyVisible = false } = request.body;
       await mustExist(memberIds);
       const scope = `group ${userId}`;
-      const key = idempotencyKey(request);
-      const made = await once(accounts, scope, key, request.body, async () => {
-        // With a key the name follows from it, so that the same request makes the same group, whatever broke between.
-        const groupId = key === undefined ? await accounts.nextId() : numberOf(scope, key);
-        const producer = key === undefined ? randomInt(1, RANDOM_BELOW) : numberOf(`${scope} producer`, key);
-        const create = { userId, producer, number: 1, title, memberIds, historyVisible };
+      const made = await once(accounts, scope, idempotencyKey(request), request.body, async (newId) => {
+        const groupId = await newId();
+        // Nobody else creates this group, so its id serves as the producer: a repeated creation is recognised by it.
+        const create = { userId, producer: groupId, number: 1, title, memberIds, historyVisible };
         const { messageId } = await channel(`g${groupId}`).create(create, call);
         return { channelId: `g${groupId}`, messageId };
       });

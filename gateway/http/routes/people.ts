@@ -101,10 +101,12 @@ export function peopleRoutes(app: App, { accounts, refs }: ApiContext, whoAsks: 
     async (request, reply) => {
       const { userId } = await whoAsks(request);
       const to = request.body.userId;
-      const { friends } = await once(accounts, `friend ${userId}`, idempotencyKey(request), request.body, async () => ({
-        friends: (await accounts.requestFriend(userId, to)) === "friends",
-      }));
-      if (friends) friendsChanged(userId, to, true);
+      const { friends } = await once(accounts, `friend ${userId}`, idempotencyKey(request), request.body, async () => {
+        const friends = (await accounts.requestFriend(userId, to)) === "friends";
+        // Not told again with a repeated answer: the friendship may have ended since.
+        if (friends) friendsChanged(userId, to, true);
+        return { friends };
+      });
       return reply.code(friends ? 200 : 201).send({ friends });
     },
   );

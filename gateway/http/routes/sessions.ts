@@ -2,7 +2,8 @@
 
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { ApiContext, App, WhoAsks } from "../context.ts";
+import { networkOf } from "../attempts.ts";
+import { type ApiContext, type App, bearerOf, type WhoAsks } from "../context.ts";
 import { httpErrors } from "../errors.ts";
 import { idempotencyKey, once } from "../idempotency.ts";
 import * as shapes from "../shapes.ts";
@@ -32,11 +33,11 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
     },
     async (request, reply) => {
       const { name, password, displayName = name } = request.body;
-      attempts.take(`sign-up ${request.ip}`, settings.signUpsAnAddressMax);
+      attempts.take(`sign-up ${networkOf(request.ip)}`, settings.signUpsAnAddressMax);
       const key = idempotencyKey(request);
-      const profile = await once(accounts, `sign-up ${request.ip}`, key, request.body, async () => {
+      const profile = await once(accounts, "sign-up", key, { name, displayName }, async (newId) => {
         const passwordHash = await passwords.hash(password);
-        return accounts.createUser({ name, displayName, passwordHash });
+        return accounts.createUser({ userId: await newId(), name, displayName, passwordHash });
       });
       return reply.code(201).send(profile);
     },
@@ -54,7 +55,7 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
     },
     async (request, reply) => {
       const { name, password, device } = request.body;
-      attempts.take(`address ${request.ip}`, settings.logInsAnAddressMax);
+      attempts.take(`address ${networkOf(request.ip)}`, settings.logInsAnAddressMax);
       attempts.take(`name ${name}`, settings.logInsANameMax);
       const found = await accounts.passwordOf(name);
       const right = await passwords.matches(password, found?.passwordHash);
@@ -100,7 +101,8 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
     "/v1/sessions/current",
     { schema: { summary: "Log out", tags: ["sessions"], response: { 204: shapes.nothing } } },
     async (request, reply) => {
-      const { userId, loginId } = await whoAsks(request);
+      // Also for a log-in that has ended: whoever was told that its sockets could not be closed asks again.
+      const { userId, loginId } = await tokens.verifyAccess(bearerOf(request));
       await accounts.closeLogIn(loginId);
       await endSockets(userId, loginId);
       return reply.code(204).send(null);
