@@ -74,6 +74,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
     heapShare,
   });
   closers.push(() => node.close());
+  closers.push(() => chat.flush());
   const refs: ActorRefs = {
     channel: node.references(ChannelService),
     user: node.references(UserService),

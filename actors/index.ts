@@ -29,6 +29,8 @@ export interface Chat {
   readonly definitions: readonly ActorDefinition[];
   /** Pointers that wait to be written. */
   pointersWaiting(): number;
+  /** Writes and confirms them, so that a node that stops leaves no channel with an unfinished fan-out. */
+  flush(): Promise<void>;
 }
 
 export function createChat(options: ChatOptions): Chat {
@@ -70,5 +72,6 @@ export function createChat(options: ChatOptions): Chat {
       }),
     ] as unknown as readonly ActorDefinition[],
     pointersWaiting: () => made?.inboxWriter.waiting ?? 0,
+    flush: () => made?.inboxWriter.flush() ?? Promise.resolve(),
   };
 }
