@@ -18,9 +18,9 @@ export interface StorageSettings {
 
 export const storageDefaults: StorageSettings = {
   commitWritesMax: 10_000, // a commit stays below some 100 ms, so that what waits behind it is not late
-  heldBytesMax: 134_217_728, // what a full or slow disk lets gather in memory before senders are told to wait
+  heldBytesMax: 67_108_864, // what a full or slow disk lets gather in memory before senders wait; read back in a second
   checkpointBytes: 16_777_216, // rows that lie in the journal only; more of them take longer to read at the start
-  checkpointWritesMax: 500, // rows that go to LMDB at a time: about a millisecond of the event loop
+  checkpointWritesMax: 1_000, // rows that go to LMDB at a time: about two milliseconds of the event loop
   retryPauseMs: 50, // a failed commit is sent again after this long,
   retryPauseMaxMs: 2_000, // doubled up to this: a disk that gets room again is noticed within two seconds
   mapBytesMax: 2 ** 40, // address space, not memory: LMDB cannot hold more than this

@@ -74,18 +74,20 @@ export function readFrames(file: Buffer, take: (write: FramedWrite) => void): nu
 
 function readWrites(bytes: Buffer, from: number, end: number, take: (write: FramedWrite) => void): void {
   let at = from;
-  const piece = (length: number) => {
-    at += length;
-    return bytes.subarray(at - length, at);
-  };
   while (at < end) {
-    const number = piece(1)[0] as number;
+    const number = bytes[at] as number;
     if (number === 0) return;
-    const table = tables[number - 1] as Table;
-    const partition = piece(piece(2).readUInt16LE()).toString();
-    const cluster = piece(piece(2).readUInt16LE());
-    const lengthAndOne = piece(4).readUInt32LE();
-    take({ table, partition, cluster, value: lengthAndOne === 0 ? undefined : piece(lengthAndOne - 1) });
+    const partitionAt = at + 3;
+    const clusterAt = partitionAt + bytes.readUInt16LE(at + 1) + 2;
+    const valueAt = clusterAt + bytes.readUInt16LE(clusterAt - 2) + 4;
+    const lengthAndOne = bytes.readUInt32LE(valueAt - 4);
+    at = lengthAndOne === 0 ? valueAt : valueAt + lengthAndOne - 1;
+    take({
+      table: tables[number - 1] as Table,
+      partition: bytes.toString("utf8", partitionAt, clusterAt - 2),
+      cluster: bytes.subarray(clusterAt, valueAt - 4),
+      value: lengthAndOne === 0 ? undefined : bytes.subarray(valueAt, at),
+    });
   }
 }
 

@@ -1,7 +1,10 @@
 // The journal: what makes a commit durable by one sequential write. Segments are numbered files; a segment is deleted when
 // all that it holds lies in LMDB.
 //
-// (J1) append() resolves after fdatasync of the bytes (on macOS the runtime makes it a flush of the drive's cache too).
+// (J1) append() resolves after fdatasync of the bytes (on macOS the runtime makes it a flush of the drive's cache too), on
+//      threads of the runtime's pool. Proved by watching system calls rather than by reading: under
+//      `strace -f -e trace=pwrite64,fdatasync,write`, a program that writes a line to stdout in onSettled shows for every
+//      record pwrite64 of its frame, fdatasync of the same file returning 0, and only then its line.
 // (J2) After a failed append the next one writes at the same place: the outcome of the failed one stays unknown until the
 //      same bytes were written over it.
 // (J3) A segment that was found at the start is never written to again: a cut frame at its end stays the last one.
