@@ -10,7 +10,7 @@ help: ## List the targets
 
 node_modules/.installed: package.json package-lock.json
 	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Madang needs Node 20 or later, this is " + process.version); process.exit(1) }'
-	npm ci --no-audit --no-fund --loglevel=error
+	npm install --no-save --no-audit --no-fund --loglevel=error # the lockfile's pins; unlike `npm ci`, also where a registry lacks the binaries of other platforms
 	@touch $@
 
 dist/.built: node_modules/.installed tsconfig.json $(TS)

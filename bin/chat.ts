@@ -9,7 +9,7 @@ import { harmless } from "./chat/format.ts";
 import { Room } from "./chat/room.ts";
 import { openTerminal, type Terminal } from "./chat/terminal.ts";
 
-export const CHAT_USAGE = `madang chat --as NAME [--server URL] [--password PASSWORD] [--state DIR] [--sign-up]
+const CHAT_USAGE = `madang chat --as NAME [--server URL] [--password PASSWORD] [--state DIR] [--sign-up]
 
   --as NAME        who you are
   --server URL     address of the HTTP API; default http://127.0.0.1:8080

@@ -27,4 +27,3 @@ export function stamp(epoch: number, n: number): number {
 }
 
 export const EPOCH_MAX = 2 ** 26 - 1;
-export const STAMP_N_MAX = 2 ** 24 - 1;

@@ -19,7 +19,7 @@ export {
   runtimeErrors,
   toMadangError,
 } from "./errors.ts";
-export { EPOCH_MAX, type ShardFence, STAMP_N_MAX, stamp, type Tenure } from "./fence.ts";
+export { EPOCH_MAX, type ShardFence, stamp, type Tenure } from "./fence.ts";
 export { createGate, type Gate } from "./gate.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export type { Member, Membership, Role } from "./membership/port.ts";

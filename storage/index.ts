@@ -2,23 +2,9 @@
 export { type EmbeddedOptions, openEmbeddedStores } from "./embedded/stores.ts";
 export { storageErrors } from "./errors.ts";
 export type { SharedStores } from "./local-stores.ts";
-export {
-  BUCKET_ROWS,
-  bucketOf,
-  type ChannelLog,
-  type ChannelLogStore,
-  type LogEvents,
-  type LogRange,
-  type LogRow,
-} from "./log/port.ts";
+export type { ChannelLog, ChannelLogStore, LogEvents, LogRange, LogRow } from "./log/port.ts";
 export { createMemoryStores, type MemoryOptions } from "./memory/stores.ts";
-export {
-  type Register,
-  type RegisterFamily,
-  type RegisterStore,
-  type RegisterWrite,
-  registerFamilies,
-} from "./registers/port.ts";
+export type { Register, RegisterFamily, RegisterStore, RegisterWrite } from "./registers/port.ts";
 export { type StorageSettings, storageDefaults } from "./settings.ts";
 export type { StoreStats, Stores } from "./stores.ts";
 export type { WakeList, WakeRow } from "./wake/port.ts";

@@ -42,7 +42,7 @@ export interface Names {
 }
 
 /** A message in the words of a log. */
-export function describeContent(content: Content | null | undefined, names: Names, whole = false): string {
+function describeContent(content: Content | null | undefined, names: Names, whole = false): string {
   if (content?.text) {
     const answered = content.text.replyTo > 0 ? `(to ${content.text.replyTo}) ` : "";
     return answered + (whole ? harmless(content.text.text) : shorten(harmless(content.text.text)));

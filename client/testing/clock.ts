@@ -46,9 +46,6 @@ export function createTestClock(): TestClock {
   };
 }
 
-/** Always the middle: a test can count on its delays. */
-export const evenRandom = { next: () => 0.5 };
-
 /** Another value each time, the same ones each run. */
 export function countingRandom(): { next(): number } {
   let count = 0;

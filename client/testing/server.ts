@@ -38,7 +38,7 @@ export class FakeConnection {
   }
 }
 
-export const ME = 1;
+const ME = 1;
 const OTHER = 2;
 const NEWEST_MAX = 3;
 

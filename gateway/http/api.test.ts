@@ -1,137 +1,11 @@
-import { Registry } from "prom-client";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Entry } from "../../proto/index.ts";
-import { createVirtualClock, type Logger, runtimeErrors, type VirtualClock } from "../../runtime/index.ts";
-import { type AccountStore, openEmbeddedAccounts } from "../../storage/accounts/index.ts";
-import type { ActorRefs } from "../refs.ts";
-import { createHttpApi, type HttpApi } from "./api.ts";
+import { describe, expect, it } from "vitest";
+import { key, useApi } from "./api.test-rig.ts";
 import { statusOf } from "./errors.ts";
-import { type HttpSettings, httpDefaults } from "./settings.ts";
+import { httpDefaults } from "./settings.ts";
 import { createTokens } from "./tokens.ts";
 
-interface Asked {
-  readonly actor: string;
-  readonly method: string;
-  readonly request: Record<string, unknown>;
-}
-
-const key = new Uint8Array(32).fill(7);
-/** Cheap hashes: what is tested is not their price. */
-const cheap = { hashMemoryKiB: 8, hashPasses: 1 };
-
-let clock: VirtualClock;
-let accounts: AccountStore;
-let api: HttpApi;
-let asked: Asked[];
-let logged: string;
-
-async function open(settings: Partial<HttpSettings> = {}): Promise<void> {
-  const log = { debug: write, info: write, warn: write, error: write } satisfies Logger;
-  function write(facts: object, sentence: string) {
-    logged += JSON.stringify(facts) + sentence;
-  }
-  api = await createHttpApi({
-    refs: fakeRefs(),
-    accounts,
-    key,
-    clock,
-    log,
-    settings: { ...httpDefaults, ...cheap, ...settings },
-    gatewayUrl: () => "ws://gateway/",
-    ready: () => true,
-    metrics: new Registry(),
-  });
-}
-
-/** Actors that write down what they are asked and answer something that fits. */
-function fakeRefs(): ActorRefs {
-  const entry = Entry.encode({
-    messageId: 1,
-    author: 5,
-    producer: 1,
-    number: 1,
-    timeMs: 9,
-    ordinal: 1,
-    settled: 0,
-    content: { text: { text: "안녕", replyTo: 0 } },
-  }).finish();
-  const answers: Record<string, unknown> = {
-    create: { messageId: 1, timeMs: 1 },
-    change: { messageId: 2, timeMs: 1 },
-    describe: { title: "yard", lastId: 2, ordinal: 1, members: [{ userId: 5, role: 2, visibleFrom: 1 }] },
-    history: { entries: [entry], firstVisibleId: 1, lastId: 1 },
-    inbox: {
-      pointers: [
-        {
-          channelId: "d1.2",
-          version: 1,
-          lastId: 4,
-          ordinal: 3,
-          readId: 2,
-          readOrdinal: 1,
-          deliveredId: 0,
-          left: false,
-        },
-      ],
-      cursor: 1,
-      more: false,
-    },
-    endSession: {},
-  };
-  const reference = (kind: string) =>
-    Object.assign(
-      (id: string) =>
-        new Proxy(
-          {},
-          {
-            get: (_, method: string) => (request: Record<string, unknown>) => {
-              asked.push({ actor: `${kind}/${id}`, method, request });
-              if (id === "g404") return Promise.reject(runtimeErrors.UNAVAILABLE());
-              return Promise.resolve(answers[method] ?? {});
-            },
-          },
-        ),
-      { many: () => ({}) },
-    );
-  return {
-    channel: reference("channel"),
-    user: reference("user"),
-    presence: reference("presence"),
-  } as unknown as ActorRefs;
-}
-
-beforeEach(async () => {
-  clock = createVirtualClock(Date.UTC(2026, 10, 1));
-  accounts = await openEmbeddedAccounts({ folder: undefined, clock });
-  asked = [];
-  logged = "";
-  await open();
-});
-afterEach(async () => {
-  await api.close();
-  await accounts.close();
-});
-
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
-async function call(method: Method, url: string, { token = "", body = undefined as unknown, headers = {} } = {}) {
-  const response = await api.app.inject({
-    method,
-    url,
-    headers: { ...(token === "" ? {} : { authorization: `Bearer ${token}` }), ...headers },
-    ...(body === undefined ? {} : { payload: body as object }),
-  });
-  const json = response.body === "" ? null : (JSON.parse(response.body) as Record<string, never>);
-  return { status: response.statusCode, json: json as Record<string, never> & { error?: { code: string } } };
-}
-const signUp = async (name: string) =>
-  (await call("POST", "/v1/accounts", { body: { name, password: "correct horse" } })).json.userId as unknown as number;
-const logIn = async (name: string, device: object = { name: "phone" }) =>
-  (await call("POST", "/v1/sessions", { body: { name, password: "correct horse", device } })).json as unknown as {
-    userId: number;
-    deviceId: number;
-    accessToken: string;
-    refreshToken: string;
-  };
+const world = useApi();
+const { call, logIn, signUp } = world;
 
 describe("sign-up and log-in", () => {
   it("give a profile, and tokens that open the rest", async () => {
@@ -156,7 +30,7 @@ describe("sign-up and log-in", () => {
       const { status, json } = await call("POST", "/v1/accounts", { body });
       expect([status, json.error?.code]).toEqual([400, "BAD_FRAME"]);
     }
-    const broken = await api.app.inject({
+    const broken = await world.api.app.inject({
       method: "POST",
       url: "/v1/accounts",
       headers: { "content-type": "application/json" },
@@ -180,13 +54,13 @@ describe("sign-up and log-in", () => {
     for (let at = 0; at < httpDefaults.logInsANameMax + 3; at++) statuses.push((await attempt("guess")).status);
     expect(statuses.filter((status) => status === 429)).toHaveLength(3);
     expect((await attempt("correct horse")).json.error).toMatchObject({ code: "TOO_MANY_REQUESTS", retryable: true });
-    await clock.advance(httpDefaults.attemptsWindowMs);
+    await world.clock.advance(httpDefaults.attemptsWindowMs);
     expect((await attempt("correct horse")).status).toBe(201);
   });
 
   it("of a thousand attempts at once refuse what does not fit, and go on serving the others", async () => {
-    await api.close();
-    await open({ logInsANameMax: 10_000, hashMemoryKiB: 1_024 });
+    await world.api.close();
+    await world.open({ logInsANameMax: 10_000, hashMemoryKiB: 1_024 });
     await signUp("ann");
     const { accessToken } = await logIn("ann");
     const storm = Array.from({ length: 1_000 }, (_, at) =>
@@ -204,8 +78,9 @@ describe("sign-up and log-in", () => {
     await call("POST", "/v1/sessions/refresh", { body: { refreshToken } });
     await call("GET", "/v1/channels/d1.2/messages", { token: accessToken });
     await call("GET", "/v1/channels/g404", { token: accessToken });
-    expect(logged).toContain("/v1/sessions/refresh");
-    for (const secret of ["correct horse", accessToken, refreshToken, "안녕"]) expect(logged).not.toContain(secret);
+    expect(world.logged).toContain("/v1/sessions/refresh");
+    for (const secret of ["correct horse", accessToken, refreshToken, "안녕"])
+      expect(world.logged).not.toContain(secret);
   });
 });
 
@@ -213,7 +88,7 @@ describe("tokens", () => {
   it("that are forged, expired, for another use, or of a log-in that ended open nothing", async () => {
     await signUp("ann");
     const { accessToken, userId, deviceId } = await logIn("ann");
-    const other = createTokens(new Uint8Array(32).fill(8), clock, httpDefaults);
+    const other = createTokens(new Uint8Array(32).fill(8), world.clock, httpDefaults);
     const forged = await other.issueAccess({ userId, deviceId, loginId: "x" });
     const { ticket } = (await call("POST", "/v1/tickets", { token: accessToken })).json as unknown as {
       ticket: string;
@@ -222,7 +97,7 @@ describe("tokens", () => {
     for (const token of [forged, ticket, "garbage", `${header}.${payload}.`, "eyJhbGciOiJub25lIn0.e30."]) {
       expect((await call("GET", "/v1/me", { token })).json.error?.code).toBe("UNAUTHENTICATED");
     }
-    clock.stepWall(httpDefaults.accessTokenS * 1_000 + 1_000);
+    world.clock.stepWall(httpDefaults.accessTokenS * 1_000 + 1_000);
     expect((await call("GET", "/v1/me", { token: accessToken })).status).toBe(401);
   });
 
@@ -235,7 +110,7 @@ describe("tokens", () => {
     };
     expect((await call("GET", "/v1/me", { token: next.accessToken })).status).toBe(200);
     expect((await call("POST", "/v1/sessions/refresh", { body: { refreshToken } })).status).toBe(401);
-    expect(asked.at(-1)).toMatchObject({ actor: `user/${userId}`, method: "endSession" });
+    expect(world.asked.at(-1)).toMatchObject({ actor: `user/${userId}`, method: "endSession" });
     expect((await call("GET", "/v1/me", { token: next.accessToken })).status).toBe(401);
     const { status } = await call("POST", "/v1/sessions/refresh", { body: { refreshToken: next.refreshToken } });
     expect(status).toBe(401);
@@ -246,7 +121,7 @@ describe("tokens", () => {
     const { accessToken, userId } = await logIn("ann");
     expect((await call("DELETE", "/v1/sessions/current", { token: accessToken })).status).toBe(204);
     expect((await call("GET", "/v1/me", { token: accessToken })).status).toBe(401);
-    expect(asked.at(-1)).toMatchObject({ actor: `user/${userId}`, method: "endSession" });
+    expect(world.asked.at(-1)).toMatchObject({ actor: `user/${userId}`, method: "endSession" });
   });
 
   it("for the socket say who comes, for a minute", async () => {
@@ -254,10 +129,10 @@ describe("tokens", () => {
     const { accessToken, userId, deviceId } = await logIn("ann");
     const { json } = await call("POST", "/v1/tickets", { token: accessToken });
     expect(json).toMatchObject({ url: "ws://gateway/", expiresInS: 60 });
-    const tokens = createTokens(key, clock, httpDefaults);
+    const tokens = createTokens(key, world.clock, httpDefaults);
     expect(await tokens.verifyTicket(json.ticket as unknown as string)).toMatchObject({ userId, deviceId });
     await expect(tokens.verifyTicket(accessToken)).rejects.toMatchObject({ code: "TICKET_INVALID" });
-    clock.stepWall(61_000);
+    world.clock.stepWall(61_000);
     await expect(tokens.verifyTicket(json.ticket as unknown as string)).rejects.toMatchObject({
       code: "TICKET_EXPIRED",
     });
@@ -274,7 +149,7 @@ describe("people", () => {
     ]);
     expect((await call("POST", `/v1/friends/requests/${ann}/accept`, { token: bobToken })).status).toBe(204);
     expect((await call("GET", "/v1/friends", { token: annToken })).json.friends).toMatchObject([{ userId: bob }]);
-    const told = asked.filter(({ method }) => method === "friendsChanged").map(({ actor }) => actor);
+    const told = world.asked.filter(({ method }) => method === "friendsChanged").map(({ actor }) => actor);
     expect(told.toSorted()).toEqual([`presence/${ann}`, `presence/${bob}`].toSorted());
     expect((await call("DELETE", `/v1/friends/${bob}`, { token: annToken })).status).toBe(204);
     expect((await call("DELETE", `/v1/friends/${bob}`, { token: annToken })).status).toBe(404);
@@ -324,6 +199,7 @@ describe("channels", () => {
   it("that no node answers for are told as unavailable, to be tried again", async () => {
     await signUp("ann");
     const { accessToken: token } = await logIn("ann");
+    world.refusing.add("describe");
     const { status, json } = await call("GET", "/v1/channels/g404", { token });
     expect([status, json.error]).toMatchObject([503, { code: "UNAVAILABLE", retryable: true, executed: "no" }]);
   });
@@ -338,7 +214,7 @@ describe("the edge", () => {
 
   it("lets only pages call that may", async () => {
     const allow = async (origin: string) =>
-      (await api.app.inject({ method: "OPTIONS", url: "/v1/me", headers: { origin } })).headers[
+      (await world.api.app.inject({ method: "OPTIONS", url: "/v1/me", headers: { origin } })).headers[
         "access-control-allow-origin"
       ];
     expect(await allow("http://localhost:8080")).toBe("http://localhost:8080");
@@ -346,13 +222,18 @@ describe("the edge", () => {
   });
 
   it("describes every call in its OpenAPI document", async () => {
-    const { paths } = (await call("GET", "/openapi.json")).json as unknown as { paths: Record<string, object> };
+    const { paths } = (await call("GET", "/openapi.json")).json as unknown as {
+      paths: Record<string, Record<string, { responses: object }>>;
+    };
     const described = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
     expect(described).toContain("post /v1/sessions/refresh");
     expect(described).toContain("get /v1/channels/{channelId}/messages");
     expect(described).toHaveLength(26);
+    for (const [path, methods] of Object.entries(paths))
+      for (const call of Object.values(methods))
+        if (path.startsWith("/v1/")) expect([path, call.responses]).toMatchObject([path, { "4XX": {}, "5XX": {} }]);
   });
 
   it("has a status for every code that it can answer", () => {

@@ -24,6 +24,7 @@ import { operatorRoutes } from "./routes/operator.ts";
 import { peopleRoutes } from "./routes/people.ts";
 import { sessionRoutes } from "./routes/sessions.ts";
 import type { HttpSettings } from "./settings.ts";
+import * as shapes from "./shapes.ts";
 import { createTokens, type SigningKey } from "./tokens.ts";
 
 export interface HttpApiOptions {
@@ -112,6 +113,10 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
     transform: jsonSchemaTransform,
   });
   await app.register(fastifySwaggerUi, { routePrefix: "/docs" });
+
+  app.addHook("onRoute", ({ schema }) => {
+    if (schema?.response) schema.response = { ...schema.response, "4xx": shapes.error, "5xx": shapes.error };
+  });
 
   const context: ApiContext = {
     refs,

@@ -1,6 +1,8 @@
 // From errors to answers: one status a code.
 
+import type { z } from "zod";
 import { errorList, type MadangError } from "../../runtime/index.ts";
+import type * as shapes from "./shapes.ts";
 
 const refused = (sentence: string) => ({ retryable: false, executed: "no", sentence }) as const;
 
@@ -52,18 +54,14 @@ export const statusOf: Readonly<Record<string, number>> = {
   INTERNAL: 500,
 };
 
-export interface ErrorBody {
-  readonly error: {
-    readonly code: string;
-    readonly message: string;
-    readonly retryable: boolean;
-    readonly executed: string;
-    readonly retryAfterMs?: number;
-  };
-}
-
 /** No stack, no cause: those are for the log. */
-export function errorBody({ code, message, retryable, executed, retryAfterMs }: MadangError): ErrorBody {
+export function errorBody({
+  code,
+  message,
+  retryable,
+  executed,
+  retryAfterMs,
+}: MadangError): z.infer<typeof shapes.error> {
   const known = statusOf[code] !== undefined;
   const body = { code: known ? code : "INTERNAL", message, retryable, executed };
   return { error: retryAfterMs > 0 ? { ...body, retryAfterMs } : body };

@@ -29,6 +29,7 @@ export const credentials = z.object({
 export const device = z.object({ deviceId: id, name: z.string(), createdMs: z.number(), lastSeenMs: z.number() });
 export const kept = z.object({ messageId: z.number() });
 export const nothing = z.null().describe("No content");
+/** Every answer of 400 and above. */
 export const error = z.object({
   error: z.object({
     code: z.string(),

@@ -48,10 +48,10 @@ export async function openLog(logs: ChannelLogStore, channelId: string, tenure: 
   return { log, lost, settled, told };
 }
 
-export const record = (text: string) => Buffer.from(text);
+const record = (text: string) => Buffer.from(text);
 export const everything = { from: 1, to: 2 ** 52, rowsMax: 10_000, bytesMax: 2 ** 30 };
 
-export async function replayed(log: ChannelLog, from = 1): Promise<string[]> {
+async function replayed(log: ChannelLog, from = 1): Promise<string[]> {
   const texts: string[] = [];
   for await (const row of log.replay(from)) texts.push(`${row.id}:${Buffer.from(row.record).toString()}`);
   return texts;

@@ -58,6 +58,6 @@ export async function findTail(options: TailOptions): Promise<FoundTail | { read
   return { tail, settled, unsettled: rows.filter((row) => row.id > settled), mine };
 }
 
-export function epochOf(writetime: number): number {
+function epochOf(writetime: number): number {
   return Math.floor(writetime / stamp(1, 0));
 }

@@ -2,9 +2,8 @@
 // rises: a write with a lower timestamp changes nothing, whenever it arrives. So late, doubled and stale writers are
 // harmless, no order is needed, and all of it can be rebuilt. Never deleted.
 
-export const registerFamilies = ["head", "inbox", "presence"] as const;
 /** One table each. head: by channel; inbox and presence: by user. */
-export type RegisterFamily = (typeof registerFamilies)[number];
+export type RegisterFamily = "head" | "inbox" | "presence";
 
 export interface Register {
   /** Within its owner, such as a channel id in an inbox. At most 128 bytes. */
