@@ -52,9 +52,9 @@ export class ChannelState {
 
   record(): ChannelRecord {
     const { ordinal, readId, readOrdinal, readTold, acked, title, left } = this;
-    const { from, to, lastId } = this.timeline;
+    const { from, to, lastId, doubted } = this.timeline;
     const { producer, taken } = this.outbox;
-    return { producer, taken, from, to, lastId, ordinal, readId, readOrdinal, readTold, acked, title, left };
+    return { producer, taken, from, to, lastId, doubted, ordinal, readId, readOrdinal, readTold, acked, title, left };
   }
 
   /** The inbox of the server says so. */

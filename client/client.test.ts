@@ -368,6 +368,20 @@ describe("receiving", () => {
     expect(server.connection.received[0]?.hello?.cursor).toBe(3);
   });
 
+  it("a full sync whose pointers are older than what the device holds announces nothing twice", async () => {
+    const { clock, server, start } = createWorld();
+    server.write(D, "1", "2", "3");
+    const { ids, events } = await start();
+    server.connection.cut();
+    server.fullSync = true;
+    server.pointersBehind = 2; // a crash took them; the log has everything
+    await clock.advance(1_000);
+    server.write(D, "4");
+    await clock.advance(1_000);
+    expect(ids.get(D)).toEqual([1, 2, 3, 4]);
+    expect(events.filter(({ name }) => name === "gap")).toEqual([]);
+  });
+
   it("a server that lost what the device holds is told of by a gap", async () => {
     const { clock, server, start } = createWorld();
     server.write(D, "1", "2", "3", "4", "5");

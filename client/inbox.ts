@@ -85,10 +85,7 @@ export class Inbox {
   #point(pointer: Pointer): void {
     const channel = this.#core.channel(pointer.channelId);
     const { timeline } = channel;
-    if (this.#fullSync && pointer.lastId < timeline.to) {
-      const gap = timeline.restart(pointer.lastId);
-      this.#core.events.emit("gap", { channelId: channel.id, gap });
-    }
+    if (this.#fullSync && pointer.lastId < timeline.to) timeline.doubt(pointer.newest);
     channel.point(pointer);
     this.#took(channel, timeline.add(pointer.newest), pointer.newest);
     this.#core.events.emit("channel", { channelId: channel.id });
@@ -200,8 +197,10 @@ export class Inbox {
           if (connection !== this.#core.connection) return;
           this.#repairing.delete(channel);
           this.#failures = 0;
-          const { entries = [], firstVisibleId = 0 } = page ?? {};
-          this.#took(channel, channel.timeline.fill(hole.afterId, entries, firstVisibleId), entries);
+          const { entries = [], firstVisibleId = 0, lastId = 0 } = page ?? {};
+          const { timeline } = channel;
+          const restarted = timeline.judge(hole.afterId, lastId);
+          this.#took(channel, restarted ?? timeline.fill(hole.afterId, entries, firstVisibleId), entries);
         },
         (error: unknown) => {
           if (connection !== this.#core.connection) return;

@@ -28,6 +28,8 @@ export interface ChannelRecord {
   readonly from: number;
   readonly to: number;
   readonly lastId: number;
+  /** The server may have lost what is held; its log has not yet said. */
+  readonly doubted?: boolean;
   readonly ordinal: number;
   readonly readId: number;
   readonly readOrdinal: number;

@@ -4,6 +4,8 @@
 // (T1) Each entry is announced once, and ids ascend without a hole, except where a Gap tells of one.
 // (T2) What lies between the range and a newer entry is asked for before the newer entry is announced.
 // (T3) A device that holds nothing of a channel starts with the first entries it gets; older ones are history.
+// (T4) What is held is dropped only when the server's log says that it ends below. A pointer below is no proof: after a crash
+//      it may be older than the log.
 
 import type { Entry } from "../proto/client.ts";
 
@@ -31,19 +33,26 @@ export class Timeline {
   to: number;
   /** Highest id that the channel is known to have for this person. */
   lastId: number;
+  /** The newest entries that an older pointer came with, until the log has said how far it goes (T4). */
+  #doubt: readonly Entry[] | undefined;
   readonly #waiting = new Map<number, Entry>();
   readonly #waitingMax: number;
 
-  constructor({ from, to, lastId }: { from: number; to: number; lastId: number }, waitingMax: number) {
-    this.from = from;
-    this.to = to;
-    this.lastId = lastId;
+  constructor(range: { from: number; to: number; lastId: number; doubted?: boolean }, waitingMax: number) {
+    this.from = range.from;
+    this.to = range.to;
+    this.lastId = range.lastId;
+    this.#doubt = range.doubted === true ? [] : undefined;
     this.#waitingMax = waitingMax;
+  }
+
+  get doubted(): boolean {
+    return this.#doubt !== undefined;
   }
 
   /** Undefined when nothing is missing below what is known, or when nothing is held (T3). */
   get hole(): Hole | undefined {
-    return this.to > 0 && this.lastId > this.to ? { afterId: this.to } : undefined;
+    return this.to > 0 && (this.lastId > this.to || this.doubted) ? { afterId: this.to } : undefined;
   }
 
   /** New entries, or a page. Returns what can be announced now. */
@@ -86,18 +95,28 @@ export class Timeline {
 
   /** The hole cannot be filled any more: go on above it. */
   giveUp(): Announcement {
+    this.#doubt = undefined;
     const next = this.#lowestWaiting() ?? this.lastId + 1;
     return next > this.to + 1 ? this.#jump(next, []) : { gap: undefined, entries: [] };
   }
 
-  /** The server has lost what this device holds: start anew. */
-  restart(lastId: number): Gap {
+  /** A full sync came with a pointer below what is held, and with these entries. */
+  doubt(newest: readonly Entry[]): void {
+    if (this.to > 0) this.#doubt = newest;
+  }
+
+  /** The log goes up to `lastId`, asked for when the range went up to `afterId`. Defined if it has lost what is held. */
+  judge(afterId: number, lastId: number): Announcement | undefined {
+    if (this.#doubt === undefined || afterId !== this.to) return undefined;
+    const newest = this.#doubt;
+    this.#doubt = undefined;
+    if (lastId >= this.to) return undefined;
     const gap = { fromId: lastId + 1, toId: this.to };
     this.#waiting.clear();
     this.from = 0;
     this.to = 0;
     this.lastId = lastId;
-    return gap;
+    return { gap, entries: this.add(newest).entries };
   }
 
   #jump(next: number, entries: readonly Entry[]): Announcement {

@@ -58,6 +58,8 @@ export class FakeServer {
   /** Pushes of what is appended. */
   pushes = true;
   fullSync = false;
+  /** Pointers tell of so many entries less than the log has. */
+  pointersBehind = 0;
 
   readonly fetch: Fetch = async (url, { method }) => {
     const path = new URL(url).pathname;
@@ -164,7 +166,7 @@ export class FakeServer {
   feed(cursor: number, connection: FakeConnection, request: number): void {
     for (const [channelId, version] of this.versions) {
       if (version <= cursor) continue;
-      const log = this.log(channelId);
+      const log = this.log(channelId).slice(0, this.log(channelId).length - this.pointersBehind);
       const last = log.at(-1);
       const marks = { readId: 0, readOrdinal: 0, deliveredId: 0, left: false };
       const newest = log.slice(-NEWEST_MAX);
