@@ -286,8 +286,9 @@ describe("a codec", () => {
     expect([...client.Sync.encode({ cursor: 2 }, writer).finish()]).toEqual([0x08, 1, 0x08, 2]);
   });
 
-  it("gives byte fields as views of what it was given", () => {
-    const bytes = client.Ciphertext.encode({ data: Uint8Array.of(1, 2, 3) }).finish();
+  // As the gateway gives them: a Buffer, which `encode` makes, has another reader and another `slice`.
+  it.each([Uint8Array, Buffer])("gives byte fields as views of what it was given, a %o", (kind) => {
+    const bytes = kind.from(client.Ciphertext.encode({ data: Uint8Array.of(1, 2, 3) }).finish());
     const { data } = client.Ciphertext.decode(bytes);
     bytes.fill(9);
     expect([...data]).toEqual([9, 9, 9]);
