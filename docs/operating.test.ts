@@ -1,0 +1,101 @@
+// docs/operating.md is equal to the settings and to the metrics.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { defaults, resolveConfig } from "../cluster.config.ts";
+import { createMetrics, type Measured } from "../metrics.ts";
+
+const page = readFileSync(new URL("operating.md", import.meta.url), "utf8");
+
+/** As the page writes it. */
+function written(value: unknown, unit: string): string {
+  if (typeof value === "boolean") return value ? "1" : "0";
+  if (typeof value === "number") return unit === "port" ? String(value) : value.toLocaleString("en-US");
+  if (Array.isArray(value)) return value.map((part) => `\`${part}\``).join(", ");
+  return value === "" ? "empty" : `\`${String(value)}\``;
+}
+
+/** As a variable holds it. */
+const asVariable = (value: unknown) => (typeof value === "boolean" ? String(Number(value)) : String(value));
+
+function unitOf(setting: string): string {
+  if (setting.endsWith("Port")) return "port";
+  if (setting.endsWith("Ms")) return "ms";
+  if (/bytes/i.test(setting)) return "bytes";
+  if (setting.endsWith("KiB")) return "KiB";
+  if (setting.endsWith("TokenS") || setting.endsWith("ticketS")) return "s";
+  return setting.includes("Share") ? "share" : "–";
+}
+
+const settings = Object.entries(defaults).flatMap(([section, values]) =>
+  Object.entries(values as Readonly<Record<string, unknown>>).map(([setting, value]) => ({ section, setting, value })),
+);
+const rows = [...page.matchAll(/^\| `(MADANG_\w+)` \| (.+?) \| (\S+) \| (.+) \|$/gm)].map(
+  ([, variable = "", byDefault = "", unit = "", reason = ""]) => ({ variable, byDefault, unit, reason }),
+);
+const plain = (name: string) => name.replaceAll("_", "").toLowerCase();
+
+describe("the settings of docs/operating.md", () => {
+  it("are all settings that there are, in their order, with default, unit and reason", () => {
+    const shown = rows.map(({ variable, byDefault, unit }) => [plain(variable), byDefault, unit]);
+    const set = settings.map(({ section, setting, value }) => {
+      const unit = unitOf(setting);
+      return [plain(`madang${section}${setting}`), written(value, unit), unit];
+    });
+    expect(shown).toEqual(set);
+    for (const { reason } of rows) expect(reason.length).toBeGreaterThan(5);
+  });
+
+  it("are taken from the variables that are named", () => {
+    const environment = Object.fromEntries(
+      rows.map(({ variable }, at) => [variable, asVariable(settings[at]?.value)] as const),
+    );
+    expect(resolveConfig(environment)).toEqual(defaults);
+  });
+
+  it("have the short names that are named", () => {
+    const names = /^Short names: (.*) stand for/m.exec(page)?.[1] ?? "";
+    const short = [...names.matchAll(/`(MADANG_\w+)`/g)].map(([, name = ""]) => name);
+    expect(short).toHaveLength(7);
+    for (const name of short) {
+      const value = asVariable(settings.find(({ setting }) => plain(`madang${setting}`) === plain(name))?.value);
+      expect(resolveConfig({ [name]: value })).toEqual(defaults);
+    }
+  });
+
+  it("that are named elsewhere in the page exist", () => {
+    const known = new Set(rows.map(({ variable }) => variable));
+    const named = [...page.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)+/g)].map(([name]) => name);
+    const short = (name: string) => known.has(name.replace("MADANG_", "MADANG_NODE_"));
+    expect(named.filter((name) => !known.has(name) && !short(name) && name !== "MADANG_PASSWORD")).toEqual([]);
+  });
+});
+
+describe("the metrics of docs/operating.md", () => {
+  it("are all metrics that there are", () => {
+    const { registry, measure } = createMetrics();
+    measure({} as Measured); // it reads when somebody scrapes
+    const there = registry.getMetricsAsArray().map(({ name }) => name);
+    const own = there.filter((name) => !name.startsWith("madang_process_"));
+    expect(own.length).toBeGreaterThan(20);
+    expect([...page.matchAll(/^\| `(madang_\w+)` \|/gm)].map(([, name]) => name).toSorted()).toEqual(own.toSorted());
+    expect(there.some((name) => name.startsWith("madang_process_"))).toBe(true);
+  });
+});
+
+describe("the log sentences of docs/operating.md", () => {
+  it("are written somewhere", () => {
+    const section = page.split("\n## Logs\n")[1]?.split("\n## ")[0] ?? "";
+    const sentences = [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, sentence = ""]) => sentence);
+    expect(sentences.length).toBeGreaterThan(5);
+    const root = new URL("..", import.meta.url);
+    const sources = execFileSync("git", ["grep", "-hF", "log", "--", "*.ts"], { cwd: root, encoding: "utf8" });
+    const spread = execFileSync("git", ["grep", "-hE", '^ *"[a-z].*",$', "--", "*.ts"], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    const said = sources + spread;
+    expect(sentences.filter((sentence) => !said.includes(`"${sentence}"`))).toEqual([]);
+  });
+});
