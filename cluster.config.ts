@@ -85,7 +85,7 @@ export function resolveConfig(environment: Readonly<Record<string, string | unde
 }
 
 function snake(name: string): string {
-  return name.replaceAll(/[A-Z]+/g, (capitals) => `_${capitals}`).toUpperCase();
+  return name.replaceAll(/[A-Z]/g, (capital) => `_${capital}`).toUpperCase();
 }
 
 /** Reads a value of the type that the default has. */

@@ -154,9 +154,8 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     if (changed) this.#audience = this.#fanOut.book.of(this.#state.members.keys());
     if (!outgoing) return;
     const { messageId: id, author, ordinal } = entry;
-    const common = { id, author, ordinal, record };
     if (!changed) {
-      this.#fanOut.push({ ...common, audience: this.#audience, removed: nobody, added: undefined });
+      this.#fanOut.push({ id, author, ordinal, record, audience: this.#audience, removed: nobody, added: undefined });
       return;
     }
     const named = entry.content?.membership?.members.map((member) => member.userId) ?? [];
@@ -165,7 +164,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const added = new Map(named.flatMap((userId) => [[userId, members.get(userId)?.visibleFrom ?? 0] as const]));
     const leavers = before.recipients.filter(({ userId }) => removed.includes(userId)).map(({ userId }) => userId);
     const audience = leavers.length === 0 ? this.#audience : this.#fanOut.book.of([...members.keys(), ...leavers]);
-    this.#fanOut.push({ ...common, audience, removed, added });
+    this.#fanOut.push({ id, author, ordinal, record, audience, removed, added });
   }
 
   // ---- sending

@@ -87,12 +87,12 @@ export class FanOut {
   #send(entries: readonly Outgoing[]): void {
     const first = entries[0] as Outgoing;
     const last = entries.at(-1) as Outgoing;
+    const { audience, removed, added } = first;
     this.book.sent(first.audience, first.id, last.id);
     const before = this.#sent.at(-1);
     if (before !== undefined && before.audience === first.audience && plain(before) && plain(first))
       before.to = last.id;
-    else this.#sent.push({ ...first, from: first.id, to: last.id });
-    const { audience, removed, added } = first;
+    else this.#sent.push({ from: first.id, to: last.id, audience, removed, added });
     this.#deliver(entries, audience.recipients, { audience, removed, added });
   }
 

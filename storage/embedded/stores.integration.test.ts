@@ -1,10 +1,11 @@
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { pause, randomBelow, seededRandom, systemClock } from "../../runtime/index.ts";
+import { readFrames } from "../kv/frames.ts";
 import { everything, openLog } from "../log/contract.ts";
 import { openEmbeddedStores } from "./stores.ts";
 
@@ -95,7 +96,9 @@ describe("the data folder of a node without servers", () => {
     await opened.settled(1);
     await first.close();
     const [segment = ""] = (await readdir(folder)).filter((name) => name.startsWith("journal-"));
-    await writeFile(join(folder, segment), Buffer.from([60, 0, 0, 0, 1, 2, 3, 4, 5]), { flag: "a" });
+    const bytes = await readFile(join(folder, segment));
+    bytes.set([60, 0, 0, 0, 1, 2, 3, 4, 5], readFrames(bytes, () => {}));
+    await writeFile(join(folder, segment), bytes);
     const again = await openEmbeddedStores({ folder, clock });
     expect((await again.logs.read("g1", everything)).map(({ id }) => id)).toEqual([1]);
     await again.close();

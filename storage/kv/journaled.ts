@@ -13,7 +13,7 @@
 import { type Clock, type Logger, pause } from "../../runtime/index.ts";
 import type { StorageSettings } from "../settings.ts";
 import { GroupCommit } from "./commits.ts";
-import { type FramedWrite, FrameWriter, readFrames } from "./frames.ts";
+import { type FramedWrite, FrameWriter, HEAD_BYTES, readFrames } from "./frames.ts";
 import { Journal } from "./journal.ts";
 import type { LmdbRows } from "./lmdb.ts";
 import type { KeyValue, Row, RowRange, Table, Write } from "./port.ts";
@@ -30,7 +30,7 @@ export interface JournaledOptions {
 
 /** Reads what the journal holds, and goes on from there. Closes `base` when it is closed. */
 export async function openJournaledKeyValue(options: JournaledOptions): Promise<KeyValue> {
-  const { journal, found } = await Journal.open(options.folder);
+  const { journal, found } = await Journal.open(options.folder, options.settings.checkpointBytes);
   const rows = new JournaledRows(options, journal);
   await rows.recover(found);
   return rows;
@@ -59,9 +59,9 @@ class JournaledRows implements KeyValue {
     for (const segment of segments) {
       const bytes = await this.#journal.read(segment);
       const whole = readFrames(bytes, (write) => this.#recent.put(write));
-      const cutBytes = bytes.byteLength - whole;
-      if (cutBytes > 0)
-        this.#options.log.warn({ segment, cutBytes }, "a commit was cut off; nobody was told it was kept");
+      // Zeros are what a segment is filled with before it is used.
+      if (bytes.subarray(whole, whole + HEAD_BYTES).some((byte) => byte !== 0))
+        this.#options.log.warn({ segment, at: whole }, "a commit was cut off; nobody was told it was kept");
     }
     this.#sink(segments);
   }
