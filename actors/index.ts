@@ -41,7 +41,8 @@ export function createChat(options: ChatOptions): Chat {
     const channels = references(ChannelService);
     const presences = references(PresenceService);
     const gateways = references(GatewayService);
-    const inboxWriter = new InboxWriter({ clock, registers, channels, flushMs: settings.pointerFlushMs, log });
+    const { pointerFlushMs, watermarkFlushMs } = settings;
+    const inboxWriter = new InboxWriter({ clock, registers, channels, pointerFlushMs, watermarkFlushMs, log });
     return {
       inboxWriter,
       channel: { logs, registers, users, settings, userExists: options.userExists },

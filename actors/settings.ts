@@ -14,6 +14,7 @@ export interface ChatSettings {
   readonly deliverBytesMax: number;
   readonly redeliverAfterMs: number;
   readonly pointerFlushMs: number;
+  readonly watermarkFlushMs: number;
   readonly syncPointersMax: number;
   readonly syncNewestMax: number;
   readonly syncNewestBytesMax: number;
@@ -40,8 +41,9 @@ export const chatDefaults: ChatSettings = {
   historyPageDefault: 50, // two screens
   historyBytesMax: 1_048_576, // of one page: it is held in memory once for each asker
   deliverBytesMax: 262_144, // of one delivery: a slow link gets its first entries soon
-  redeliverAfterMs: 5_000, // well above the time in which a healthy user actor confirms
-  pointerFlushMs: 500, // pointers of one burst become one write; the wake list covers the time between
+  redeliverAfterMs: 10_000, // well above the time in which a healthy user actor confirms
+  pointerFlushMs: 2_000, // pointers of one burst become one write; the wake list covers the time between
+  watermarkFlushMs: 300, // that somebody has read is seen within half a second, and not told one by one
   syncPointersMax: 200, // channels in one answer: a first page is on the screen before the last has left
   syncNewestMax: 20, // messages a channel: one screen
   syncNewestBytesMax: 65_536, // or so many bytes

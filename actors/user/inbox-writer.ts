@@ -1,5 +1,6 @@
-// Writes the pointers of all users of a node together: what changes within `pointerFlushMs` is one write a pointer, one commit
-// for all, one verify a shard, and one confirmation a channel.
+// Writes the pointers of all users of a node together: what changes within a window is one write a pointer, one commit for
+// all, one verify a shard, and one confirmation a channel. Nobody waits for a pointer, so its window is long; for a watermark
+// that is to be told to others it is short.
 //
 // (W1) A pointer is confirmed to its channel only after it was durable and verified afterwards, and only if this activation
 //      has given it its version.
@@ -14,7 +15,8 @@ export interface InboxWriterOptions {
   readonly clock: Clock;
   readonly registers: RegisterStore;
   readonly channels: References<typeof ChannelService>;
-  readonly flushMs: number;
+  readonly pointerFlushMs: number;
+  readonly watermarkFlushMs: number;
   readonly log: Logger;
 }
 
@@ -33,6 +35,11 @@ interface Row {
   readonly pointer: Pointer;
 }
 
+interface Window {
+  rows: Row[];
+  armed: boolean;
+}
+
 interface Written extends Row {
   readonly dirty: number;
   readonly lastId: number;
@@ -40,8 +47,9 @@ interface Written extends Row {
 
 export class InboxWriter {
   readonly #options: InboxWriterOptions;
-  #rows: Row[] = [];
-  #armed = false;
+  /** A row may lie in both: whichever window ends first takes all that is dirty. */
+  readonly #later: Window = { rows: [], armed: false };
+  readonly #soon: Window = { rows: [], armed: false };
   #flushing: Promise<void> = Promise.resolve();
 
   constructor(options: InboxWriterOptions) {
@@ -50,37 +58,49 @@ export class InboxWriter {
 
   /** Pointers that wait to be written. */
   get waiting(): number {
-    return this.#rows.length;
+    return this.#later.rows.length + this.#soon.rows.length;
   }
 
   mark(owner: InboxOwner, pointer: Pointer, what: number): void {
-    if (pointer.dirty === 0) this.#rows.push({ owner, pointer });
+    const { pointerFlushMs, watermarkFlushMs } = this.#options;
+    const before = pointer.dirty;
     pointer.dirty |= what;
-    this.#arm();
+    if ((pointer.dirty & Dirty.TELL) > (before & Dirty.TELL)) this.#add(this.#soon, owner, pointer, watermarkFlushMs);
+    else if (before === 0) this.#add(this.#later, owner, pointer, pointerFlushMs);
   }
 
-  #arm(): void {
-    if (this.#armed) return;
-    this.#armed = true;
-    this.#options.clock.after(this.#options.flushMs, () => {
-      this.#armed = false;
-      void this.flush();
+  #add(window: Window, owner: InboxOwner, pointer: Pointer, forMs: number): void {
+    window.rows.push({ owner, pointer });
+    if (window.armed) return;
+    window.armed = true;
+    this.#options.clock.after(forMs, () => {
+      window.armed = false;
+      const { rows } = window;
+      window.rows = [];
+      void this.#then(rows);
     });
   }
 
   /** Resolves when everything that was marked before is written and confirmed, or is known to have failed. */
   flush(): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#flushNow());
+    const rows = [...this.#soon.rows, ...this.#later.rows];
+    this.#soon.rows = [];
+    this.#later.rows = [];
+    return this.#then(rows);
+  }
+
+  #then(rows: readonly Row[]): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#write(rows));
     return this.#flushing;
   }
 
-  async #flushNow(): Promise<void> {
-    const rows = this.#rows.filter((row) => !row.owner.isLost);
-    this.#rows = [];
+  async #write(marked: readonly Row[]): Promise<void> {
+    const rows = marked.filter(({ owner, pointer }) => pointer.dirty !== 0 && !owner.isLost);
     if (rows.length === 0) return;
     const writes: RegisterWrite[] = [];
     const written: Written[] = [];
     for (const { owner, pointer } of rows) {
+      if (pointer.dirty === 0) continue; // it was in both windows
       for (const write of pointerWrites(owner.context.id, pointer)) writes.push(write);
       written.push({ owner, pointer, dirty: pointer.dirty, lastId: pointer.lastId });
       pointer.dirty = 0;
@@ -96,7 +116,7 @@ export class InboxWriter {
       return;
     }
     for (const { owner, pointer, dirty } of written) {
-      if (dirty & (Dirty.READ | Dirty.DELIVERED)) owner.receipt(pointer);
+      if (dirty & Dirty.TELL) owner.receipt(pointer);
     }
     await this.#confirm(written.filter(({ dirty, pointer }) => dirty & Dirty.POINTER && pointer.ours));
   }

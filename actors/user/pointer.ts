@@ -22,8 +22,8 @@ export interface Pointer {
   devices: Map<number, number> | undefined;
 }
 
-/** Bits of `dirty`. */
-export const Dirty = { POINTER: 1, READ: 2, DELIVERED: 4 } as const;
+/** Bits of `dirty`. TELL: a watermark moved that the other members do not see from the channel itself, so it waits less. */
+export const Dirty = { POINTER: 1, READ: 2, DELIVERED: 4, TELL: 8 } as const;
 
 export function newPointer(channelId: string): Pointer {
   return {

@@ -114,7 +114,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     pointer.ours = true;
     if (visibleFrom > 0) pointer.visibleFrom = visibleFrom;
     let what: number = Dirty.POINTER;
-    // Who writes has read what stands above.
+    // Who writes has read what stands above; the members see that from the entry.
     if (authors.at(-1) === this.userId && lastId > pointer.readId) {
       pointer.readId = lastId;
       pointer.readOrdinal = ordinal;
@@ -207,7 +207,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     if (id <= (pointer.devices.get(deviceId) ?? 0)) return;
     pointer.devices.set(deviceId, id);
     pointer.deliveredId = Math.max(pointer.deliveredId, id);
-    this.#ports.inboxWriter.mark(this, pointer, Dirty.DELIVERED);
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.DELIVERED | Dirty.TELL);
   }
 
   read({ sessionId, channelId, readId, ordinal }: ReadRequest): Nothing {
@@ -217,7 +217,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     if (id <= pointer.readId) return done;
     pointer.readId = id;
     pointer.readOrdinal = id === pointer.lastId ? pointer.ordinal : Math.min(ordinal, pointer.ordinal);
-    this.#ports.inboxWriter.mark(this, pointer, Dirty.READ);
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.READ | Dirty.TELL);
     this.#sessions.tell(this.#ownReceipt(pointer), Shed.RECEIPT, sessionId);
     return done;
   }
