@@ -311,8 +311,9 @@ class MadangClient implements Client {
 
   // ---- what the connection brings
 
-  #welcomed({ userId, fullSync }: Welcome): void {
+  #welcomed({ userId, textCharactersMax, fullSync }: Welcome): void {
     this.#core.userId = userId;
+    this.#core.textCharactersMax = textCharactersMax || Number.POSITIVE_INFINITY;
     this.#inbox.welcomed(fullSync);
   }
 

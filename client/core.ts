@@ -33,6 +33,8 @@ export class Core implements CoreParts {
   connection: Connection | undefined;
   /** Everything that was kept before this connection is here: sends may leave. */
   caughtUp = false;
+  /** Unicode code points; as the server said, as soon as it has said so. */
+  textCharactersMax = Number.POSITIVE_INFINITY;
   userId = 0;
   producer = 0;
 

@@ -1,7 +1,7 @@
 // What can go wrong for an application. Codes of the server (ErrorCode of client.proto) arrive here unchanged; those that
 // only the SDK can know are listed below.
 
-import { ErrorCode, type ErrorReply, Executed } from "../proto/client.ts";
+import { type ContentFault, ErrorCode, type ErrorReply, Executed } from "../proto/client.ts";
 
 /** Whether the request took effect. */
 export type Effect = "no" | "maybe" | "yes";
@@ -65,6 +65,18 @@ export type ClientErrorCode = keyof typeof kinds;
 /** The SDK's own errors: `clientError("NOT_CONNECTED")`. */
 export function clientError(code: ClientErrorCode, details: { message?: string; cause?: unknown } = {}): ClientError {
   return new ClientError(code, { ...kinds[code], ...details });
+}
+
+const contentSentences: Readonly<Record<ContentFault, string>> = {
+  CONTENT_EMPTY: "The message has no content.",
+  TEXT_TOO_LONG: "The text is longer than the server takes.",
+  TEXT_MALFORMED: "The text is not well-formed Unicode: it holds half of a surrogate pair.",
+  CONTENT_NOT_ACCEPTED: "A client cannot send this kind of content.",
+};
+
+/** What the server would answer, said before anything is kept. */
+export function contentError(fault: ContentFault): ClientError {
+  return new ClientError(fault, { retryable: false, executed: "no", message: contentSentences[fault] });
 }
 
 const codeNames = new Map<number, string>(Object.entries(ErrorCode).map(([name, code]) => [code, name]));

@@ -1,11 +1,11 @@
 // Sends what the outboxes hold, and carries out what they decide (outbox.ts has the rules).
 
-import { type Content, type Entry, HistoryDirection, type Sent } from "../proto/client.ts";
+import { type Content, contentFault, type Entry, HistoryDirection, type Sent } from "../proto/client.ts";
 import { backoffMs } from "./backoff.ts";
 import type { ChannelState } from "./channel-state.ts";
 import { type Answer, lostReply } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { ClientError, clientError, fromReply } from "./errors.ts";
+import { ClientError, clientError, contentError, fromReply } from "./errors.ts";
 import type { Next, OutboxItem, Outcome, Search, Settled } from "./outbox.ts";
 import { randomProducer, type Timer } from "./ports.ts";
 import { encodeItem, recordKeys } from "./records.ts";
@@ -50,6 +50,8 @@ export class Sender {
   /** Resolves when the server has acknowledged; rejects when it refused. */
   send(channel: ChannelState, content: Content): Promise<Sent> {
     if (this.#stopped) return Promise.reject(clientError("CLOSED"));
+    const fault = contentFault(content, this.#core);
+    if (fault !== undefined) return Promise.reject(contentError(fault));
     if (this.#items >= this.#core.settings.outboxItemsMax) return Promise.reject(clientError("OUTBOX_FULL"));
     const floorId = channel.timeline.lastId;
     const key = ++this.#lastKey;

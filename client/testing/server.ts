@@ -58,6 +58,7 @@ export class FakeServer {
   /** Pushes of what is appended. */
   pushes = true;
   fullSync = false;
+  textCharactersMax = 100_000;
   /** Pointers tell of so many entries less than the log has. */
   pointersBehind = 0;
 
@@ -151,7 +152,7 @@ export class FakeServer {
     const { request, hello, sync, send, history, heartbeat, ack, read, presenceWatch } = frame;
     if (hello) {
       const times = { heartbeatMs: 5_000, offlineAfterMs: 30_000, serverTimeMs: 0 };
-      const limits = { textCharactersMax: 100_000, frameBytesMax: 524_288 };
+      const limits = { textCharactersMax: this.textCharactersMax, frameBytesMax: 524_288 };
       const ids = { userId: ME, deviceId: 7, sessionId: this.connections.length };
       connection.say({ welcome: { ...ids, ...times, ...limits, fullSync: this.fullSync } }, request);
       this.feed(this.fullSync ? 0 : hello.cursor, connection, request);
