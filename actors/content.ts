@@ -8,11 +8,20 @@ import type { ChatSettings } from "./settings.ts";
 export function checkContent(content: Content | null | undefined, settings: ChatSettings): asserts content is Content {
   const fault = contentFault(content ?? {}, settings);
   if (fault !== undefined) throw chatErrors[fault]();
-  if (content?.ciphertext && content.ciphertext.data.length > settings.contentBytesMax)
-    throw chatErrors.TEXT_TOO_LONG();
-  if (content?.attachments && Content.encode(content).finish().length > settings.contentBytesMax) {
-    throw chatErrors.TEXT_TOO_LONG();
+  if (content?.ciphertext) checkBytes(content.ciphertext.data.length, settings);
+  if (content?.attachments) {
+    const { attachmentsMax } = settings;
+    if (content.attachments.items.length > attachmentsMax) {
+      throw chatErrors.TEXT_TOO_LONG({ message: `A message has at most ${attachmentsMax} files.` });
+    }
+    checkBytes(Content.encode(content).finish().length, settings);
   }
+  const about = content?.edit ?? content?.deletion ?? content?.reaction;
+  if (about?.messageId === 0) throw chatErrors.NOT_ALLOWED({ message: "There is no such message." });
+}
+
+function checkBytes(bytes: number, { contentBytesMax }: ChatSettings): void {
+  if (bytes > contentBytesMax) throw chatErrors.TEXT_TOO_LONG();
 }
 
 /** 32 bits by which a content that is sent again under its number is known from another one. */

@@ -5,6 +5,7 @@ import { errorList } from "../runtime/index.ts";
 const refused = (sentence: string) => ({ retryable: false, executed: "no", sentence }) as const;
 
 export const chatErrors = errorList({
+  BAD_FRAME: refused("An integer of the content is above 2^53 - 1."),
   NOT_A_MEMBER: refused("You are not a member of this channel."),
   NO_SUCH_CHANNEL: refused("There is no such channel."),
   NO_SUCH_USER: refused("There is no such user."),
@@ -27,5 +28,6 @@ export const chatErrors = errorList({
     sentence: "This number was kept long ago: find it in the history by producer and number, and compare.",
   },
   TOO_MANY_PRODUCERS: refused("Too many producers of this user are new at once; use one of those that are known."),
+  UNAUTHENTICATED: refused("The log-in has ended; log in again."),
   TICKET_USED: refused("The ticket was used before; ask for a new one."),
 });

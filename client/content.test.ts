@@ -58,6 +58,14 @@ describe("a message is refused before it is kept", () => {
     ["a caption", attachments([item], long)],
   ])("that is longer than the server takes: %s", (_, message) => expectRefused(message, "TEXT_TOO_LONG"));
 
+  it.each<[string, Message]>([
+    ["the message that a text replies to", { text: { text: "x", replyTo: 2 ** 53 } }],
+    ["the message of an edit", { edit: { messageId: Number.NaN, text: "x" } }],
+    ["the message of a deletion", { deletion: { messageId: -1 } }],
+    ["the message of a reaction", { reaction: { messageId: 0.5, emoji: "x", removed: false } }],
+    ["the size of a file", attachments([{ ...item, bytes: 2 ** 53 }])],
+  ])("whose integer is none that the wire can carry: %s", (_, message) => expectRefused(message, "BAD_FRAME"));
+
   it.each<[string, Content]>([
     ["a membership", { membership: { change: 0, members: [], title: HALF, historyVisible: false } }],
     ["a system entry", { system: { text: HALF } }],

@@ -68,6 +68,7 @@ export function clientError(code: ClientErrorCode, details: { message?: string; 
 }
 
 const contentSentences: Readonly<Record<ContentFault, string>> = {
+  BAD_FRAME: "An id or a size is no integer from 0 to 2^53 - 1.",
   CONTENT_EMPTY: "The message has no content.",
   TEXT_TOO_LONG: "The text is longer than the server takes.",
   TEXT_MALFORMED: "The text is not well-formed Unicode: it holds half of a surrogate pair.",

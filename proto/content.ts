@@ -4,7 +4,7 @@
 import type { Attachments, Content } from "./gen/client.ts";
 
 /** Names of ErrorCode. */
-export type ContentFault = "CONTENT_EMPTY" | "TEXT_TOO_LONG" | "TEXT_MALFORMED" | "CONTENT_NOT_ACCEPTED";
+export type ContentFault = "BAD_FRAME" | "CONTENT_EMPTY" | "TEXT_TOO_LONG" | "TEXT_MALFORMED" | "CONTENT_NOT_ACCEPTED";
 
 export interface ContentLimits {
   /** Unicode code points of one text; Infinity where nobody has told it. */
@@ -22,7 +22,14 @@ export function contentFault(content: Content, limits: ContentLimits): ContentFa
     const fault = part === undefined ? undefined : textFault(part, limits);
     if (fault !== undefined) return fault;
   }
+  const integers = [text?.replyTo, edit?.messageId, deletion?.messageId, reaction?.messageId];
+  if (!integers.every((integer) => integer === undefined || isExact(integer))) return "BAD_FRAME";
   return attachments ? attachmentsFault(attachments, limits) : undefined;
+}
+
+/** What was larger on the wire than 2^53 - 1 was rounded when it was read: nobody knows any more what was meant. */
+function isExact(integer: number): boolean {
+  return Number.isSafeInteger(integer) && integer >= 0;
 }
 
 function textFault(text: string, { textCharactersMax }: ContentLimits): ContentFault | undefined {
@@ -34,7 +41,8 @@ function textFault(text: string, { textCharactersMax }: ContentLimits): ContentF
 
 function attachmentsFault({ items, caption }: Attachments, limits: ContentLimits): ContentFault | undefined {
   if (items.length === 0) return "CONTENT_EMPTY";
-  for (const { url, mediaType, name } of items) {
+  for (const { url, mediaType, name, bytes } of items) {
+    if (!isExact(bytes)) return "BAD_FRAME";
     if (![url, mediaType, name].every((part) => part.isWellFormed())) return "TEXT_MALFORMED";
   }
   return caption === "" ? undefined : textFault(caption, limits);
