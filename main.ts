@@ -6,7 +6,14 @@ import { join } from "node:path";
 import v8 from "node:v8";
 import { createChat } from "./actors/index.ts";
 import type { ClusterConfig } from "./cluster.config.ts";
-import { type ActorRefs, createHttpApi, createSocketServer, createTokens, type SigningKey } from "./gateway/index.ts";
+import {
+  type ActorRefs,
+  createHttpApi,
+  createSocketServer,
+  createTicketCheck,
+  createTokens,
+  type SigningKey,
+} from "./gateway/index.ts";
 import { createMetrics } from "./metrics.ts";
 import { ChannelService, PresenceService, UserService } from "./proto/index.ts";
 import { createMemoryCluster, createNode, type Logger, type Node, systemClock, systemRandom } from "./runtime/index.ts";
@@ -88,7 +95,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
   const sockets = createSocketServer({
     node,
     refs,
-    verifyTicket: createTokens(key, clock, config.http).verifyTicket,
+    verifyTicket: createTicketCheck(createTokens(key, clock, config.http), accounts),
     settings: config.gateway,
     rules: { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax },
     clock,

@@ -2,6 +2,7 @@
 export { gatewayErrors } from "./errors.ts";
 export {
   createHttpApi,
+  createTicketCheck,
   createTokens,
   type HttpApi,
   type HttpSettings,

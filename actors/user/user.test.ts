@@ -112,6 +112,15 @@ describe("sessions", () => {
     expect(ended.closed).toEqual([GoAwayReason.SESSION_ENDED]);
     expect(stays.closed).toEqual([]);
   });
+
+  it("of a log-in that has ended do not attach, with a ticket from before or anew", async () => {
+    await ask(refsOf(world.at).user("1").endSession({ loginId: "phone" }));
+    const late = world.attach(1, 10, { login: "phone", ticketId: "fetched before" });
+    await expect(late).rejects.toMatchObject({ code: "UNAUTHENTICATED", executed: "no" });
+    await expect(world.attach(1, 10, { login: "phone" })).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+    await post("d1.2", 2, 1, "not for the phone");
+    expect((await world.attach(1, 10, { login: "laptop" })).closed).toEqual([]);
+  });
 });
 
 describe("watermarks", () => {

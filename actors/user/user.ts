@@ -39,6 +39,7 @@ import type { ChannelLogStore, RegisterStore } from "../../storage/index.ts";
 import { chatErrors } from "../errors.ts";
 import { receiptFrame } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
+import { EndedLogIns } from "./ended-log-ins.ts";
 import type { InboxOwner, InboxWriter } from "./inbox-writer.ts";
 import { Dirty, newPointer, type Pointer, readPointers } from "./pointer.ts";
 import { Sessions } from "./sessions.ts";
@@ -62,6 +63,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
   readonly #pointers: Map<string, Pointer>;
   readonly #sessions: Sessions;
   #tickets: UsedTickets | undefined;
+  #endedLogIns: EndedLogIns | undefined;
   #version: number;
   isLost = false;
 
@@ -136,6 +138,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   attach(request: AttachRequest): Later<SyncReply> {
     const { gateway, sessionId, deviceId, loginId, cursor, ticketId, ticketExpiresMs } = request;
+    if (this.#endedLogIns?.has(loginId)) throw chatErrors.UNAUTHENTICATED();
     if (ticketId !== "") {
       this.#tickets ??= new UsedTickets();
       if (!this.#tickets.use(ticketId, ticketExpiresMs, this.context.clock.wallMs())) throw chatErrors.TICKET_USED();
@@ -193,6 +196,10 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
   }
 
   endSession({ loginId }: EndSessionRequest): Nothing {
+    if (loginId !== "") {
+      this.#endedLogIns ??= new EndedLogIns();
+      this.#endedLogIns.add(loginId);
+    }
     this.#sessions.close((session) => loginId === "" || session.loginId === loginId, GoAwayReason.SESSION_ENDED);
     return done;
   }

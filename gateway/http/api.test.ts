@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { key, useApi } from "./api.test-rig.ts";
 import { statusOf } from "./errors.ts";
 import { httpDefaults } from "./settings.ts";
+import { createTicketCheck } from "./tickets.ts";
 import { createTokens } from "./tokens.ts";
 
 const world = useApi();
@@ -122,6 +123,18 @@ describe("tokens", () => {
     expect((await call("DELETE", "/v1/sessions/current", { token: accessToken })).status).toBe(204);
     expect((await call("GET", "/v1/me", { token: accessToken })).status).toBe(401);
     expect(world.asked.at(-1)).toMatchObject({ actor: `user/${userId}`, method: "endSession" });
+  });
+
+  it("for the socket open nothing once their log-in has ended", async () => {
+    await signUp("ann");
+    const { accessToken, userId } = await logIn("ann");
+    const { json } = await call("POST", "/v1/tickets", { token: accessToken });
+    const tokens = createTokens(key, world.clock, httpDefaults);
+    const check = createTicketCheck(tokens, world.accounts);
+    const ticket = json.ticket as unknown as string;
+    expect(await check(ticket)).toMatchObject({ userId });
+    await call("DELETE", "/v1/sessions/current", { token: accessToken });
+    await expect(check(ticket)).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
   });
 
   it("for the socket say who comes, for a minute", async () => {

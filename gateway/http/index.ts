@@ -1,4 +1,5 @@
 // The door of the HTTP API.
 export { createHttpApi, type HttpApi, type HttpApiOptions } from "./api.ts";
 export { type HttpSettings, httpDefaults } from "./settings.ts";
+export { createTicketCheck } from "./tickets.ts";
 export { createTokens, type SigningKey, type Tokens } from "./tokens.ts";

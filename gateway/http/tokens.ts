@@ -23,7 +23,7 @@ export interface Tokens {
   /** Rejects with UNAUTHENTICATED. */
   verifyAccess(token: string): Promise<Identity>;
   issueTicket(identity: Identity): Promise<string>;
-  /** Rejects with TICKET_INVALID or TICKET_EXPIRED. Whether it was used before is the user actor's to say. */
+  /** Rejects with TICKET_INVALID or TICKET_EXPIRED. Whether it was used before is the user actor's to say; see tickets.ts. */
   verifyTicket(ticket: string): Promise<TicketClaims>;
   /** For whoever can read the signing key: the operator on the node's machine. */
   issueOperator(): Promise<string>;

@@ -265,6 +265,17 @@ describe("the end", () => {
     await client.closed;
   });
 
+  it("of a log-in keeps out who comes with a ticket from before", async () => {
+    const { connect, refs } = await start();
+    await refs.user("1").endSession({ loginId: "l" });
+    const client = await connect();
+    client.send({ request: 1, hello: { ticket: "1/10/before", cursor: 0, client: "test" } });
+    const { error } = await client.next((frame) => frame.error != null);
+    expect(error?.code).toBe(ErrorCode.UNAUTHENTICATED);
+    expect(client.frames.some((frame) => frame.welcome != null)).toBe(false);
+    await client.closed;
+  });
+
   it("of one's own session is offline at once", async () => {
     const { join, refs } = await start();
     const client = await join(1);

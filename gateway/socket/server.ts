@@ -416,8 +416,10 @@ class Server implements SocketServer {
       const { epoch } = await refs.user(String(userId)).attach({ ...attach, ticketId: "", ticketExpiresMs: 0 });
       session.epoch = epoch;
       this.#outbox.tellToSync(session);
-    } catch (error) {
-      log.warn({ session: sessionId, error: toMadangError(error) }, "a session could not be attached anew");
+    } catch (thrown) {
+      const error = toMadangError(thrown);
+      if (error.code === "UNAUTHENTICATED") return this.#goAway(sessionId, GoAwayReason.SESSION_ENDED);
+      log.warn({ session: sessionId, error }, "a session could not be attached anew");
       this.#end(session, GoAwayReason.SHUTDOWN, GOING_AWAY);
     }
   }
