@@ -61,6 +61,8 @@ it.each([
   ["an exponent", "g1e3"],
   ["digits of another script", "g١"],
   ["more digits than 2^53 has", "g12345678901234567"],
+  ["2^53", "g9007199254740992"],
+  ["sixteen digits above 2^53", "g9999999999999999"],
   ["a line feed after it", "g1\n"],
   ["a space before it", " g1"],
   ["a NUL after it", "g1\0"],

@@ -10,7 +10,8 @@ export type ChannelName =
 
 /** Undefined unless `id` is the one spelling of a channel's name. */
 export function parseChannelId(id: string): ChannelName | undefined {
-  if (GROUP.test(id)) return { kind: "group" };
+  const group = GROUP.exec(id);
+  if (group !== null) return Number.isSafeInteger(Number(group[1])) ? { kind: "group" } : undefined;
   const found = DIRECT.exec(id);
   if (found === null) return undefined;
   const lower = Number(found[1]);
