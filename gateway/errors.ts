@@ -21,9 +21,9 @@ const executedOnWire = { no: Executed.NO, maybe: Executed.MAYBE, yes: Executed.Y
 
 /** What a client is told of an error: no stack, no cause. */
 export function errorReply(error: MadangError): ErrorReply {
-  const code = (ErrorCode as Readonly<Record<string, ErrorCode>>)[error.code];
   return {
-    code: code ?? ErrorCode.INTERNAL,
+    // Its own properties only: "constructor" is a name in every object, and no code.
+    code: Object.hasOwn(ErrorCode, error.code) ? ErrorCode[error.code as keyof typeof ErrorCode] : ErrorCode.INTERNAL,
     message: error.message,
     retryable: error.retryable,
     executed: executedOnWire[error.executed],

@@ -103,7 +103,7 @@ describe("a client", () => {
 
   it("is told INTERNAL instead of a code that no list holds", () => {
     const kind = { retryable: false, executed: "no", sentence: "" } as const;
-    for (const code of ["ADDED_BY_A_NEWER_NODE", ""]) {
+    for (const code of ["ADDED_BY_A_NEWER_NODE", "", "constructor", "toString", "__proto__"]) {
       expect(errorReply(new MadangError(code, kind)).code).toBe(ErrorCode.INTERNAL);
     }
   });
