@@ -91,7 +91,7 @@ async function rig(
     nodes,
     activations,
     wakeRows,
-    ask: (node, id, options) => (nodes[node] as Node).references(PresenceService)(id).ask({}, options),
+    ask: (node, id, options) => (nodes[node] as Node).references(PresenceService)(id).ask({ askerId: 0 }, options),
     ownerOf: (id) => seats[0]?.seat.placement.ownerOf(shardOf(id, SHARDS))?.nodeId ?? "",
     async until(promise) {
       let over = false;
@@ -153,7 +153,7 @@ describe("a call", () => {
     const actor = (nodes[0] as Node).references(PresenceService)("1");
     const request = notice(5);
     actor.report(request);
-    expect(await until(actor.ask({}))).toBe(answer);
+    expect(await until(actor.ask({ askerId: 0 }))).toBe(answer);
     expect(seen[0]).toBe(request);
     expect(ownerOf("1")).toBe("n0");
     expect(nodes[0]?.stats().batchesOut).toBe(0);

@@ -146,6 +146,20 @@ describe("sending", () => {
   });
 });
 
+describe("typing", () => {
+  it("is told to the other of a 1:1 once there is a message, and to no stranger before", async () => {
+    const other = await world.attach(2, 20);
+    const typed = () => other.told.filter((frame) => frame.typing != null).length;
+    channel("d1.2").typing({ userId: 1, typing: true });
+    await world.clock.advance(100);
+    expect(typed()).toBe(0);
+    await post("d1.2", 1, 1, "hello");
+    channel("d1.2").typing({ userId: 1, typing: true });
+    await world.clock.advance(100);
+    expect(typed()).toBe(1);
+  });
+});
+
 describe("history", () => {
   beforeEach(async () => {
     for (let number = 1; number <= 10; number++) await post("d1.2", 1, number, `m${number}`);

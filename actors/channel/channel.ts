@@ -341,6 +341,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
 
   typing({ userId, typing }: TypingChange): void {
     if (!this.#state.members.has(userId)) return;
+    if (this.#log.settled === 0) return; // anybody can name a 1:1 with anybody: it has begun with its first message
     this.#signalOthers(userId, typingFrame(this.#context.id, userId, typing), Shed.TYPING);
   }
 

@@ -15,7 +15,7 @@ const ask = <T>(promise: Promise<T>) => within(world.clock, promise);
 const presence = (userId: number) => refsOf(world.at).presence(String(userId));
 const report = (userId: number, state: SessionState, sessionId = userId, lastBeatAgoMs = 0) =>
   presence(userId).report({ gateway: "a", sessionId, state, lastBeatAgoMs });
-const stateOf = async (userId: number) => (await ask(presence(userId).ask({}))).presence?.state;
+const stateOf = async (userId: number) => (await ask(presence(userId).ask({ askerId: 0 }))).presence?.state;
 const told = (device: Device): Presence[] => device.told.flatMap((frame) => frame.presences?.presences ?? []);
 const statesTold = (device: Device) => told(device).map((one) => one.state);
 
@@ -78,7 +78,7 @@ describe("a user", () => {
     report(1, SessionState.ALIVE);
     report(1, SessionState.LOGGED_OUT);
     await world.clock.advance(200_000);
-    expect((await ask(presence(1).ask({}))).presence).toMatchObject({
+    expect((await ask(presence(1).ask({ askerId: 0 }))).presence).toMatchObject({
       state: PresenceState.OFFLINE,
       lastActiveAtMs: activeAtMs,
     });
@@ -119,6 +119,14 @@ describe("friends", () => {
     report(1, SessionState.ALIVE);
     await world.clock.advance(100);
     expect(statesTold(friend)).toEqual([PresenceState.ONLINE]);
+  });
+
+  it("may ask, and strangers learn nothing, not even when somebody was last there", async () => {
+    report(1, SessionState.ALIVE);
+    const seenBy = async (askerId: number) => (await ask(presence(1).ask({ askerId }))).presence;
+    expect(await seenBy(2)).toMatchObject({ userId: 1, state: PresenceState.ONLINE });
+    expect(await seenBy(1)).toMatchObject({ userId: 1, state: PresenceState.ONLINE });
+    expect(await seenBy(3)).toMatchObject({ userId: 1, state: PresenceState.UNKNOWN, lastActiveAtMs: 0 });
   });
 
   it("who are no longer friends are told nothing any more, and new ones are told", async () => {

@@ -2,9 +2,10 @@
 //
 // (P1) Offline comes offlineAfterMs after the last beat of the last session, or at once with a log-out.
 // (P2) A change is kept and verified before it is told, so that a woken old owner cannot call anybody offline.
-// (P3) Only friends are told; the lists change with the friendship.
+// (P3) Only friends are told, and who asks in a group of both; the lists change with the friendship.
 
 import {
+  type AskRequest,
   type FriendsChangedNotice,
   kept,
   type Presence as PresenceMessage,
@@ -51,6 +52,10 @@ interface SessionReport {
   /** By the monotonic clock of this node. */
   lastBeatMs: number;
   leaseUntilMs: number;
+}
+
+function unknown(userId: number): PresenceMessage {
+  return { userId, state: PresenceState.UNKNOWN, lastActiveAtMs: 0 };
 }
 
 const states: readonly PresencePhase[] = ["offline", "silent", "online"];
@@ -228,8 +233,12 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
     this.#watchers.remove(watcherId);
   }
 
-  ask(): PresenceReply {
-    return { presence: this.#presence() };
+  /** (P3) */
+  ask({ askerId }: AskRequest): PresenceReply | Promise<PresenceReply> {
+    if (askerId === 0 || askerId === this.#userId) return { presence: this.#presence() };
+    return this.#ports.friendsOf(this.#userId).then((friends) => ({
+      presence: friends.includes(askerId) ? this.#presence() : unknown(this.#userId),
+    }));
   }
 
   /** (P3) */

@@ -89,7 +89,9 @@ async function presenceOfMembers(
   deadlineMs: number,
 ): Promise<Answer> {
   const { members } = await refs.channel(channelId).describe({ userId }, { deadlineMs });
-  const asked = members.map((member) => refs.presence(String(member.userId)).ask({}, { deadlineMs }));
+  // Anybody can name a 1:1 with anybody, so there friends are told and strangers are not; who is in a group was let in.
+  const askerId = parseChannelId(channelId)?.kind === "direct" ? userId : 0;
+  const asked = members.map((member) => refs.presence(String(member.userId)).ask({ askerId }, { deadlineMs }));
   const replies = await Promise.allSettled(asked);
   const presences = replies.flatMap((reply) =>
     reply.status === "fulfilled" && reply.value.presence ? [reply.value.presence] : [],

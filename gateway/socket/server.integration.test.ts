@@ -63,7 +63,8 @@ describe("two people", () => {
   });
 
   it("page through the history, and ask who of a channel is there", async () => {
-    const { join } = await start();
+    const { join, friends } = await start();
+    friends.set(2, [1]);
     const ann = await join(1);
     for (let number = 1; number <= 5; number++) await ann.ask(say("d1.2", number, `m${number}`));
     const history = { channelId: "d1.2", anchor: 4, direction: HistoryDirection.BEFORE, limit: 2 };
@@ -72,6 +73,21 @@ describe("two people", () => {
     const { presences } = await ann.ask({ presenceQuery: { channelId: "d1.2" } });
     expect(presences?.presences.find((one) => one.userId === 1)?.state).toBe(PresenceState.ONLINE);
     expect(presences?.presences.find((one) => one.userId === 2)?.state).toBe(PresenceState.OFFLINE);
+  });
+});
+
+describe("a stranger", () => {
+  it("who asks in a 1:1 learns nothing of the other, and in a common group does", async () => {
+    const { join, refs } = await start();
+    const [ann] = await Promise.all([join(1), join(2)]);
+    const stateOfBob = async (channelId: string) => {
+      const { presences } = await ann.ask({ presenceQuery: { channelId } });
+      return presences?.presences.find((one) => one.userId === 2)?.state;
+    };
+    expect(await stateOfBob("d1.2")).toBe(PresenceState.UNKNOWN);
+    const group = { producer: 1, number: 1, title: "yard", memberIds: [2], historyVisible: false };
+    await refs.channel("g5").create({ userId: 1, ...group });
+    await expect.poll(() => stateOfBob("g5")).toBe(PresenceState.ONLINE);
   });
 });
 
@@ -281,7 +297,7 @@ describe("the end", () => {
     const client = await join(1);
     client.send({ request: 0, logOut: {} });
     await client.closed;
-    const state = async () => (await refs.presence("1").ask({})).presence?.state;
+    const state = async () => (await refs.presence("1").ask({ askerId: 0 })).presence?.state;
     await expect.poll(state).toBe(PresenceState.OFFLINE);
   });
 });

@@ -31,6 +31,8 @@ export interface Rig {
   readonly port: number;
   readonly sockets: SocketServer;
   readonly refs: ActorRefs;
+  /** Who is whose friend: nobody, until a test says so. */
+  readonly friends: Map<number, number[]>;
   connect(options?: { readonly origin?: string }): Promise<Client>;
   /** Connects and says hello; resolves when the device is caught up. */
   join(userId: number, deviceId?: number, cursor?: number): Promise<Client>;
@@ -53,6 +55,7 @@ export interface Client {
 /** Tickets of tests say who comes: "user/device/id", "expired" is over. */
 export async function createRig(settings: Partial<GatewaySettings> = {}): Promise<Rig> {
   const clock = systemClock;
+  const friends = new Map<number, number[]>();
   const stores = await createMemoryStores({ clock });
   const cluster = createMemoryCluster({ clock, shardCount: 16 });
   const seat = cluster.join("n#1", ["actors", "gateway"]);
@@ -62,7 +65,7 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     log: silentLogger,
     logs: stores.logs,
     registers: stores.registers,
-    friendsOf: async () => [],
+    friendsOf: async (userId) => friends.get(userId) ?? [],
     userExists: async (userId) => userId < 1_000,
     references: (service) => node.references(service),
   });
@@ -112,6 +115,7 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     port,
     sockets,
     refs,
+    friends,
     connect: (options = {}) => connect(url, options),
     async join(userId, deviceId = userId * 10, cursor = 0) {
       const client = await connect(url, {});

@@ -305,8 +305,9 @@ export interface UnsubscribeNotice {
 }
 export const UnsubscribeNotice = root.UnsubscribeNotice as Codec<UnsubscribeNotice>;
 
-/** The caller has seen to it that the asker may know: a friend, or a member of a common group. */
 export interface AskRequest {
+  /** who is no friend is told UNKNOWN; 0: the caller has seen to it that the asker may know */
+  askerId: number;
 }
 export const AskRequest = root.AskRequest as Codec<AskRequest>;
 

@@ -8647,6 +8647,8 @@ export const madang = $root.madang = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
 
+            AskRequest.prototype.askerId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
             AskRequest.create = function(properties) {
                 return new AskRequest(properties);
             };
@@ -8658,6 +8660,8 @@ export const madang = $root.madang = (() => {
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
+                if (message.askerId != null && $Object.hasOwnProperty.call(message, "askerId") && (typeof message.askerId === "object" ? message.askerId.low || message.askerId.high : message.askerId !== 0))
+                    writer.uint32(8).uint64(message.askerId);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -8671,7 +8675,7 @@ export const madang = $root.madang = (() => {
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
                     throw $Error("max depth exceeded");
-                let end, message;
+                let end, message, value;
                 if (length === $undefined)
                     end = reader.len;
                 else {
@@ -8689,7 +8693,19 @@ export const madang = $root.madang = (() => {
                         _end = $undefined;
                         break;
                     }
-                    reader.skipType(tag & 7, _depth, tag);
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.askerId = value;
+                            else
+                                delete message.askerId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
                         $util.makeProp(message, "$unknowns", false);
                         (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
