@@ -62,6 +62,16 @@ it("a message has so many files, and no more", () => {
   });
 });
 
+it("a reaction is short, counted in code points", () => {
+  const { reactionCharactersMax } = chatDefaults;
+  const reaction = (emoji: string) => ({ reaction: { messageId: 1, emoji, removed: false } });
+  expect(refusalOf(reaction("👩‍👩‍👧‍👦"))).toBeUndefined();
+  expect(refusalOf(reaction("😀".repeat(reactionCharactersMax)))).toBeUndefined();
+  for (const emoji of ["😀".repeat(reactionCharactersMax + 1), "x".repeat(reactionCharactersMax + 1)]) {
+    expect(refusalOf(reaction(emoji))).toMatchObject({ code: "TEXT_TOO_LONG", executed: "no" });
+  }
+});
+
 it("files and ciphertexts have so many bytes, and no more", () => {
   const { contentBytesMax } = chatDefaults;
   const large = { ...file, url: "x".repeat(contentBytesMax) };

@@ -4,6 +4,7 @@ export interface ChatSettings {
   readonly textCharactersMax: number;
   readonly contentBytesMax: number;
   readonly attachmentsMax: number;
+  readonly reactionCharactersMax: number;
   readonly groupMembersMax: number;
   readonly producersAMemberMax: number;
   readonly recentNumbersMax: number;
@@ -34,6 +35,7 @@ export const chatDefaults: ChatSettings = {
   textCharactersMax: 100_000, // the promise of the product, in Unicode code points
   contentBytesMax: 450_000, // 100,000 code points of four bytes, and a little for what stands around them
   attachmentsMax: 32, // files of one message: more than a person picks at once, and few enough for one screen
+  reactionCharactersMax: 32, // the longest emoji are a dozen code points; a reaction is a sign, not a text
   groupMembersMax: 100, // the promise of the product; fan-out is counted with it
   producersAMemberMax: 20, // outboxes of one user that a channel remembers: devices, tabs and a few restored ones
   recentNumbersMax: 16, // of a producer, whose ids are known without a look into the log: more than a client has in flight
