@@ -4,6 +4,7 @@ export interface GatewaySettings {
   readonly frameBytesMax: number;
   readonly frameBytesBeforeHelloMax: number;
   readonly cutBytesMax: number;
+  readonly unknownFieldsMax: number;
   readonly helloWithinMs: number;
   readonly frameWithinMs: number;
   readonly requestsInFlightMax: number;
@@ -27,6 +28,7 @@ export const gatewayDefaults: GatewaySettings = {
   frameBytesMax: 524_288, // a text of 100,000 code points of four bytes each, and what stands around it
   frameBytesBeforeHelloMax: 4_096, // a ticket and a cursor; strangers get no more
   cutBytesMax: 1_048_576, // beyond it the connection is cut without a word: the frame is never held in memory
+  unknownFieldsMax: 256, // of one frame: several of a newer version in each of 32 files; each becomes an object here
   helloWithinMs: 10_000, // a slow phone on a slow net manages; one that says nothing costs a descriptor
   frameWithinMs: 30_000, // beats come every 5 s: who completes no frame for so long is not there
   requestsInFlightMax: 64, // of one session: twice what the SDK sends ahead

@@ -5,7 +5,10 @@ import type protobuf from "protobufjs/minimal.js";
 export interface Codec<T> {
   /** Appends to `writer`, or to a new one; `finish()` gives the bytes. */
   encode(message: T, writer?: protobuf.Writer): protobuf.Writer;
-  /** Throws on truncated or malformed bytes. Byte fields are views of `bytes`: copy what outlives it. */
+  /**
+   * Throws on truncated or malformed bytes. Byte fields, and fields that this version does not know, are views of `bytes`:
+   * whoever keeps the message gives memory that nobody writes to any more.
+   */
   decode(bytes: Uint8Array | protobuf.Reader, length?: number): T;
 }
 

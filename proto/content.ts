@@ -32,6 +32,12 @@ function isExact(integer: number): boolean {
   return Number.isSafeInteger(integer) && integer >= 0;
 }
 
+/** Whether a newer version wrote it, with fields that are not known here. They are kept with it. */
+export function hasUnknownFields(content: Content): boolean {
+  const kept = (message: object | null | undefined) => message != null && Object.hasOwn(message, "$unknowns");
+  return kept(content) || (content.kind !== undefined && kept(content[content.kind]));
+}
+
 function textFault(text: string, { textCharactersMax }: ContentLimits): ContentFault | undefined {
   if (text === "") return "CONTENT_EMPTY";
   // A code point is one or two code units, so most texts need not be counted.

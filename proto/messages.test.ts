@@ -158,6 +158,8 @@ const newer = [
   [...tag(2_004, 5), 1, 2, 3, 4],
 ].flat();
 
+const hex = (bytes: ArrayLike<number>) => Buffer.from(Array.from(bytes)).toString("hex");
+
 const LARGEST = 2n ** 53n - 1n;
 const exact = { uint64: [0n, 1n, LARGEST], sint64: [0n, 1n, -1n, LARGEST, -LARGEST] };
 const beyond = {
@@ -186,6 +188,18 @@ describe.each(messages)("$path", ({ type, codec }) => {
     for (const message of made.slice(0, 30)) {
       const bytes = codec.encode(message).finish();
       expectSame(type, codec.decode(Uint8Array.from([...newer, ...bytes, ...newer])), message);
+    }
+  });
+
+  it("passes on what a newer version has added, also within what it holds", () => {
+    for (const message of made.slice(0, 30)) {
+      const bytes = codec.encode(message).finish();
+      const passed = codec.encode(codec.decode(Uint8Array.from([...newer, ...bytes, ...newer]))).finish();
+      expect(hex(passed)).toBe(hex([...bytes, ...newer, ...newer]));
+    }
+    for (const field of type.fieldsArray.filter(({ resolvedType }) => resolvedType instanceof Type)) {
+      const bytes = [...tag(field.id, 2), newer.length, ...newer];
+      expect(hex(codec.encode(codec.decode(Uint8Array.from(bytes))).finish())).toBe(hex(bytes));
     }
   });
 
@@ -292,6 +306,13 @@ describe("a codec", () => {
     const { data } = client.Ciphertext.decode(bytes);
     bytes.fill(9);
     expect([...data]).toEqual([9, 9, 9]);
+  });
+
+  it.each([Uint8Array, Buffer])("gives unknown fields as views of what it was given, a %o", (kind) => {
+    const bytes = kind.from([...tag(2_001, 0), 1]);
+    const got = client.System.decode(bytes);
+    bytes.fill(9);
+    expect([...client.System.encode(got).finish()]).toEqual([9, 9, 9]);
   });
 
   it("copies texts", () => {

@@ -62,7 +62,6 @@ async function send(
   refs: ActorRefs,
   deadlineMs: number,
 ) {
-  if (content?.ciphertext) content.ciphertext.data = content.ciphertext.data.slice(); // outlives the frame
   const request = { userId, producer: checkId(producer), number: checkId(number), content: content ?? null };
   const { messageId, timeMs } = await refs.channel(checkChannel(channelId)).post(request, { deadlineMs });
   return { sent: { channelId, messageId, timeMs } };

@@ -1,13 +1,13 @@
 // The WebSocket endpoint: sockets in, sessions, beats, limits, and the way out for whatever the actors push.
 //
-// (G1) Nothing of a frame is kept after its handler but what was copied.
+// (G1) A frame is copied before it is read: what it holds lives as long as anybody wants it.
 // (G2) A socket is authenticated by a single-use ticket in its first frame; before that it may send little and not for long.
 // (G3) Every request is answered, or its socket is closed.
 // (G4) What is counted up when a socket opens is counted down when it closes, once.
 
 import uws from "uWebSockets.js";
 import {
-  ClientFrame,
+  type ClientFrame,
   GatewayService,
   GoAwayReason,
   type PushNotice,
@@ -27,6 +27,7 @@ import {
 import { errorReply, gatewayErrors } from "../errors.ts";
 import type { ActorRefs } from "../refs.ts";
 import type { GatewaySettings } from "../settings.ts";
+import { readFrame } from "./frames.ts";
 import { Outbox } from "./outbox.ts";
 import { answer, checkId, pointerFrame } from "./requests.ts";
 import { phases, type Session } from "./session.ts";
@@ -252,7 +253,7 @@ class Server implements SocketServer {
     if (!isBinary) return this.#refuse(session, gatewayErrors.BAD_FRAME({ message: "Frames are binary." }));
     let frame: ClientFrame;
     try {
-      frame = ClientFrame.decode(new Uint8Array(message)); // (G1) strings are copied; bytes where they are kept
+      frame = readFrame(message, this.#settings.unknownFieldsMax); // (G1)
     } catch {
       return this.#refuse(session, gatewayErrors.BAD_FRAME());
     }
