@@ -8,12 +8,14 @@ export interface ChatSettings {
   readonly groupMembersMax: number;
   readonly producersAMemberMax: number;
   readonly recentNumbersMax: number;
+  readonly deletionsRememberedMax: number;
   readonly snapshotEntries: number;
   readonly snapshotBytes: number;
   readonly historyPageMax: number;
   readonly historyPageDefault: number;
   readonly historyBytesMax: number;
   readonly deliverBytesMax: number;
+  readonly fanOutEveryMs: number;
   readonly redeliverAfterMs: number;
   readonly pointerFlushMs: number;
   readonly watermarkFlushMs: number;
@@ -39,12 +41,14 @@ export const chatDefaults: ChatSettings = {
   groupMembersMax: 100, // the promise of the product; fan-out is counted with it
   producersAMemberMax: 20, // outboxes of one user that a channel remembers: devices, tabs and a few restored ones
   recentNumbersMax: 16, // of a producer, whose ids are known without a look into the log: more than a client has in flight
+  deletionsRememberedMax: 1_000, // of a channel, some KiB of its snapshot; what is older than the forgotten ones is not edited any more
   snapshotEntries: 100, // an activation reads at most so many entries on top of a snapshot
   snapshotBytes: 262_144, // or so many bytes
   historyPageMax: 200, // a page has to fit a frame
   historyPageDefault: 50, // two screens
   historyBytesMax: 1_048_576, // of one page: it is held in memory once for each asker
   deliverBytesMax: 262_144, // of one delivery: a slow link gets its first entries soon
+  fanOutEveryMs: 50, // of one channel: faster than anybody reads, and a hundred busy messages cost like ten
   redeliverAfterMs: 10_000, // well above the time in which a healthy user actor confirms
   pointerFlushMs: 2_000, // pointers of one burst become one write; the wake list covers the time between
   watermarkFlushMs: 300, // that somebody has read is seen within half a second, and not told one by one

@@ -146,6 +146,43 @@ describe("sending", () => {
   });
 });
 
+describe("what was deleted", () => {
+  const delete_ = (userId: number, number: number, messageId: number) =>
+    ask(channel("d1.2").post({ userId, producer: 100 + userId, number, content: { deletion: { messageId } } }));
+  const edit = (userId: number, number: number, messageId: number) =>
+    ask(
+      channel("d1.2").post({ userId, producer: 100 + userId, number, content: { edit: { messageId, text: "back" } } }),
+    );
+
+  it("is not edited any more, by nobody and after no restart", async () => {
+    await post("d1.2", 1, 1, "first");
+    await post("d1.2", 1, 2, "second");
+    await delete_(1, 3, 1);
+    await expect(edit(1, 4, 1)).rejects.toMatchObject({ code: "NOT_ALLOWED", executed: "no" });
+    await world.clock.advance(400_000); // passivated
+    await expect(edit(1, 4, 1)).rejects.toMatchObject({ code: "NOT_ALLOWED", executed: "no" });
+    expect(await edit(1, 4, 2)).toMatchObject({ messageId: 4 });
+  });
+
+  it("stays so when there is more of it than a channel remembers: what is older than that is not edited at all", async () => {
+    await world.close();
+    world = await createWorld(["a"], { deletionsRememberedMax: 2 });
+    for (let number = 1; number <= 6; number++) await post("d1.2", 1, number, `m${number}`);
+    for (const [number, messageId] of [
+      [7, 3],
+      [8, 4],
+      [9, 2],
+    ] as const)
+      await delete_(1, number, messageId);
+    for (const messageId of [1, 2, 3, 4])
+      await expect(edit(1, 10, messageId)).rejects.toMatchObject({ code: "NOT_ALLOWED" });
+    await world.clock.advance(400_000);
+    for (const messageId of [2, 3, 4])
+      await expect(edit(1, 10, messageId)).rejects.toMatchObject({ code: "NOT_ALLOWED" });
+    expect(await edit(1, 10, 5)).toMatchObject({ messageId: 10 });
+  });
+});
+
 describe("typing", () => {
   it("is told to the other of a 1:1 once there is a message, and to no stranger before", async () => {
     const other = await world.attach(2, 20);
@@ -157,6 +194,28 @@ describe("typing", () => {
     channel("d1.2").typing({ userId: 1, typing: true });
     await world.clock.advance(100);
     expect(typed()).toBe(1);
+  });
+});
+
+describe("fan-out", () => {
+  it("is at once after a silence, and once in a while when the channel is busy, in order and all together", async () => {
+    await post("d1.2", 1, 1, "m1");
+    const bob = await world.attach(2, 20);
+    await world.clock.advance(1_000);
+    const posted = [2, 3, 4, 5].map((number) =>
+      channel("d1.2").post({ userId: 1, producer: 101, number, content: text(`m${number}`) }),
+    );
+    await world.clock.advance(10);
+    posted.push(channel("d1.2").post({ userId: 1, producer: 101, number: 6, content: text("m6") }));
+    await world.clock.advance(10);
+    await Promise.all(posted); // an ack does not wait for it
+    const ids = () => bob.pushed.map(({ entries }) => entries.map(({ messageId }) => messageId));
+    expect(ids().flat()).toEqual([2, 3, 4, 5].slice(0, ids().flat().length));
+    expect(ids()).not.toEqual([]);
+    expect(ids().flat()).not.toContain(6);
+    await world.clock.advance(50);
+    expect(ids().flat()).toEqual([2, 3, 4, 5, 6]);
+    expect(ids().length).toBeLessThanOrEqual(2);
   });
 });
 

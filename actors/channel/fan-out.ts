@@ -3,6 +3,7 @@
 // (F1) Entry n goes to the members after n and to whom n removes, to nobody else.
 // (F2) Entries leave in the order of their ids; those of one audience that settled together leave together.
 // (F3) What nobody has confirmed is sent again, from the log, by this owner or by the next.
+// (F4) Entries leave at once after a silence of `fanOutEveryMs`; a busy channel hands over once in that time, all together.
 
 import { type DeliverNotice, Entry, type UserService } from "../../proto/index.ts";
 import type { ActorContext, References, Timer } from "../../runtime/index.ts";
@@ -49,6 +50,9 @@ export class FanOut {
   #waiting: Outgoing[] = [];
   #sent: Sent[] = [];
   #again: Timer | undefined;
+  #lastReleaseMs = Number.NEGATIVE_INFINITY;
+  #paced: Timer | undefined;
+  #settled = 0;
 
   constructor(through: number, options: FanOutOptions) {
     this.book = new AudienceBook(through);
@@ -64,8 +68,21 @@ export class FanOut {
     this.#waiting.push(entry);
   }
 
-  /** Sends what has settled. */
+  /** What has settled may go (F4). */
   release(settled: number): void {
+    this.#settled = settled;
+    if (this.#paced !== undefined || this.#waiting.length === 0) return;
+    const { context, settings } = this.#options;
+    const waitMs = this.#lastReleaseMs + settings.fanOutEveryMs - context.clock.monotonicMs();
+    if (waitMs <= 0) return this.#releaseNow();
+    this.#paced = context.after(waitMs, () => {
+      this.#paced = undefined;
+      this.#releaseNow();
+    });
+  }
+
+  #releaseNow(): void {
+    const settled = this.#settled;
     let from = 0;
     while (from < this.#waiting.length && (this.#waiting[from] as Outgoing).id <= settled) {
       const first = this.#waiting[from] as Outgoing;
@@ -80,7 +97,9 @@ export class FanOut {
       this.#send(from === 0 && to === this.#waiting.length ? this.#waiting : this.#waiting.slice(from, to));
       from = to;
     }
-    if (from > 0) this.#waiting = this.#waiting.slice(from);
+    if (from === 0) return;
+    this.#waiting = this.#waiting.slice(from);
+    this.#lastReleaseMs = this.#options.context.clock.monotonicMs();
     this.#armAgain();
   }
 
@@ -132,7 +151,8 @@ export class FanOut {
     for (let i = 0; i < userIds.length; i++) this.book.confirm(userIds[i] as number, throughIds[i] ?? 0);
     if (this.book.complete) {
       this.#sent = [];
-      this.stop();
+      this.#again?.cancel();
+      this.#again = undefined;
     } else {
       const through = this.book.confirmedThrough;
       while (this.#sent[0] !== undefined && this.#sent[0].to <= through) this.#sent.shift();
@@ -143,6 +163,8 @@ export class FanOut {
   stop(): void {
     this.#again?.cancel();
     this.#again = undefined;
+    this.#paced?.cancel();
+    this.#paced = undefined;
   }
 
   #armAgain(): void {

@@ -190,7 +190,8 @@ export interface Pointer {
 }
 export const Pointer = root.Pointer as Codec<Pointer>;
 
-/** Everything that was kept for this user before the request is with the device now. */
+/** Everything that had reached this user's inbox before the request is with the device now. A message that was kept a moment
+ * before it may still be on its way there: it follows as a Delivery. */
 export interface CaughtUp {
   cursor: number;
 }
