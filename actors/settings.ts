@@ -41,7 +41,7 @@ export const chatDefaults: ChatSettings = {
   groupMembersMax: 100, // the promise of the product; fan-out is counted with it
   producersAMemberMax: 20, // outboxes of one user that a channel remembers: devices, tabs and a few restored ones
   recentNumbersMax: 16, // of a producer, whose ids are known without a look into the log: more than a client has in flight
-  deletionsRememberedMax: 1_000, // of a channel, some KiB of its snapshot; what is older than the forgotten ones is not edited any more
+  deletionsRememberedMax: 1_000, // of a channel, some KiB of its snapshot; what is older than a forgotten one is not edited
   snapshotEntries: 100, // an activation reads at most so many entries on top of a snapshot
   snapshotBytes: 262_144, // or so many bytes
   historyPageMax: 200, // a page has to fit a frame

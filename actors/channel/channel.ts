@@ -48,7 +48,7 @@ import { FanOut } from "./fan-out.ts";
 import { historyRange } from "./history.ts";
 import { checkChange } from "./rights.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
-import { apply, type ChannelState, emptyChannel, findProducer } from "./state.ts";
+import { apply, type ChannelState, emptyChannel, findProducer, isEditable } from "./state.ts";
 
 export interface ChannelPorts {
   readonly logs: ChannelLogStore;
@@ -255,6 +255,9 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const own = entry.author === userId;
     const admin = (this.#state.members.get(userId)?.role ?? Role.MEMBER) !== Role.MEMBER;
     if (content.edit && !(own && entry.content?.text)) throw chatErrors.NOT_ALLOWED();
+    if (content.edit && !isEditable(this.#state, target)) {
+      throw chatErrors.NOT_ALLOWED({ message: "The message was deleted, or is too old to be edited." });
+    }
     if (content.deletion && !own && !admin) throw chatErrors.NOT_ALLOWED();
   }
 

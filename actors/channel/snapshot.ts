@@ -12,6 +12,8 @@ export function encodeSnapshot(state: ChannelState): Uint8Array {
     historyVisible: state.historyVisible,
     members: [...state.members.values()],
     producers: [...state.producers.values()].flat(),
+    deletedIds: state.deleted,
+    editableFrom: state.editableFrom,
     createdByProducer: state.createdBy?.producer ?? 0,
     createdByNumber: state.createdBy?.number ?? 0,
   }).finish();
@@ -34,6 +36,8 @@ export function decodeSnapshot(channelId: string, bytes: Uint8Array): ChannelSta
     known.push({ author, producer, lastNumber, lastId, recentIds, recentDigests });
     state.producers.set(author, known);
   }
+  state.deleted.push(...snapshot.deletedIds);
+  state.editableFrom = Math.max(1, snapshot.editableFrom); // older snapshots do not have it
   state.createdBy = { producer: snapshot.createdByProducer, number: snapshot.createdByNumber };
   return state;
 }

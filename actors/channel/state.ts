@@ -33,6 +33,10 @@ export interface ChannelState {
   historyVisible: boolean;
   readonly members: Map<number, MemberState>;
   readonly producers: Map<number, ProducerState[]>;
+  /** Entries that were deleted, in the order of their deletions; those below `editableFrom` are forgotten. */
+  readonly deleted: number[];
+  /** Below it nobody knows any more what was deleted. */
+  editableFrom: number;
   /** Producer and number of entry 1: a group that is created twice by one request is one group. */
   createdBy: { readonly producer: number; readonly number: number } | undefined;
 }
@@ -40,6 +44,7 @@ export interface ChannelState {
 export interface Memory {
   readonly producersAMemberMax: number;
   readonly recentNumbersMax: number;
+  readonly deletionsRememberedMax: number;
 }
 
 /** A channel without entries. The two of a 1:1 are its members from the start, by its name. */
@@ -59,12 +64,18 @@ export function emptyChannel(channelId: string): ChannelState {
     historyVisible: false,
     members,
     producers: new Map(),
+    deleted: [],
+    editableFrom: 1,
     createdBy: undefined,
   };
 }
 
 export function findProducer(state: ChannelState, author: number, producer: number): ProducerState | undefined {
   return state.producers.get(author)?.find((known) => known.producer === producer);
+}
+
+export function isEditable(state: ChannelState, messageId: number): boolean {
+  return messageId >= state.editableFrom && !state.deleted.includes(messageId);
 }
 
 /** True if the entry changed who is a member. */
@@ -74,6 +85,7 @@ export function apply(state: ChannelState, entry: Entry, memory: Memory): boolea
   state.lastTimeMs = entry.timeMs;
   if (entry.messageId === 1) state.createdBy = { producer: entry.producer, number: entry.number };
   if (entry.producer !== 0) remember(state, entry, memory);
+  if (entry.content?.deletion) rememberDeletion(state, entry.content.deletion.messageId, memory);
   const membership = entry.content?.membership;
   if (!membership) return false;
   switch (membership.change) {
@@ -105,6 +117,17 @@ export function apply(state: ChannelState, entry: Entry, memory: Memory): boolea
       state.title = membership.title;
       return false;
   }
+}
+
+/** The oldest messages are forgotten first, and everything up to them is closed: nobody edits what is older still. */
+function rememberDeletion(state: ChannelState, messageId: number, { deletionsRememberedMax }: Memory): void {
+  const { deleted } = state;
+  if (!isEditable(state, messageId)) return;
+  deleted.push(messageId);
+  if (deleted.length <= deletionsRememberedMax) return;
+  const oldest = Math.min(...deleted);
+  deleted.splice(deleted.indexOf(oldest), 1);
+  state.editableFrom = oldest + 1;
 }
 
 /** When the last owner leaves, the channel passes to the first admin, else to its longest member. */

@@ -15,6 +15,10 @@ export interface ChannelSnapshot {
   producers: ChannelSnapshotProducer[];
   createdByProducer: number;
   createdByNumber: number;
+  /** in the order of their deletions */
+  deletedIds: number[];
+  /** deletions below it are forgotten */
+  editableFrom: number;
 }
 export const ChannelSnapshot = root.ChannelSnapshot as Codec<ChannelSnapshot>;
 

@@ -10648,6 +10648,7 @@ export const madang = $root.madang = (() => {
             const ChannelSnapshot = function (properties) {
                 this.members = [];
                 this.producers = [];
+                this.deletedIds = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -10663,6 +10664,8 @@ export const madang = $root.madang = (() => {
             ChannelSnapshot.prototype.producers = $util.emptyArray;
             ChannelSnapshot.prototype.createdByProducer = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             ChannelSnapshot.prototype.createdByNumber = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            ChannelSnapshot.prototype.deletedIds = $util.emptyArray;
+            ChannelSnapshot.prototype.editableFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             ChannelSnapshot.create = function(properties) {
                 return new ChannelSnapshot(properties);
@@ -10695,6 +10698,10 @@ export const madang = $root.madang = (() => {
                     writer.uint32(64).uint64(message.createdByProducer);
                 if (message.createdByNumber != null && $Object.hasOwnProperty.call(message, "createdByNumber") && (typeof message.createdByNumber === "object" ? message.createdByNumber.low || message.createdByNumber.high : message.createdByNumber !== 0))
                     writer.uint32(72).uint64(message.createdByNumber);
+                if (message.deletedIds != null && message.deletedIds.length)
+                    writer.uint32(82).uint64s(message.deletedIds);
+                if (message.editableFrom != null && $Object.hasOwnProperty.call(message, "editableFrom") && (typeof message.editableFrom === "object" ? message.editableFrom.low || message.editableFrom.high : message.editableFrom !== 0))
+                    writer.uint32(88).uint64(message.editableFrom);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10805,6 +10812,29 @@ export const madang = $root.madang = (() => {
                                 message.createdByNumber = value;
                             else
                                 delete message.createdByNumber;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType === 2) {
+                                if (!(message.deletedIds && message.deletedIds.length))
+                                    message.deletedIds = [];
+                                reader.uint64s(message.deletedIds);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.deletedIds && message.deletedIds.length))
+                                message.deletedIds = [];
+                            message.deletedIds.push(reader.uint64());
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.editableFrom = value;
+                            else
+                                delete message.editableFrom;
                             continue;
                         }
                     }
