@@ -29,6 +29,7 @@ export interface ChatSettings {
   readonly silentAfterMs: number;
   readonly offlineAfterMs: number;
   readonly sessionLeaseMs: number;
+  readonly sessionsAUserMax: number;
   readonly watchLeaseMs: number;
   readonly watchersMax: number;
 }
@@ -62,6 +63,7 @@ export const chatDefaults: ChatSettings = {
   silentAfterMs: 12_000, // two beats missed, and a little
   offlineAfterMs: 30_000, // a tunnel is shorter than that
   sessionLeaseMs: 90_000, // a gateway that died says nothing: its sessions are forgotten after this
+  sessionsAUserMax: 20, // devices of one user at once: each gets every push; the newest replaces the oldest
   watchLeaseMs: 300_000, // a watcher that died is told nothing after this
   watchersMax: 5_000, // friends online at once who watch one user
 };

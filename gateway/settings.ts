@@ -12,7 +12,6 @@ export interface GatewaySettings {
   readonly framesBurst: number;
   readonly connectionsMax: number;
   readonly connectionsAnAddressMax: number;
-  readonly sessionsAUserMax: number;
   readonly highWaterBytes: number;
   readonly lowWaterBytes: number;
   readonly backpressureBytesMax: number;
@@ -36,7 +35,6 @@ export const gatewayDefaults: GatewaySettings = {
   framesBurst: 1_000, // at once: a device that was offline has something to say
   connectionsMax: 18_000, // of one process: below the usual limit of 20,000 descriptors
   connectionsAnAddressMax: 2_000, // a large office behind one address
-  sessionsAUserMax: 20, // devices of one user at once
   highWaterBytes: 262_144, // then a session is no longer fed
   lowWaterBytes: 32_768, // and when so little is left, it is told to sync
   backpressureBytesMax: 2_097_152, // answers to its own requests that a reader may leave unread

@@ -1,4 +1,5 @@
-// The sessions that are attached to a user: one a device, each on some gateway.
+// The sessions that are attached to a user: one a device, each on some gateway. There are only so many: the newest device
+// always gets in, and the one that was attached longest ago leaves for it.
 
 import type { GatewayService, GoAwayReason, Shed } from "../../proto/index.ts";
 import type { Reference, References } from "../../runtime/index.ts";
@@ -15,24 +16,29 @@ export interface Session {
 
 export class Sessions {
   readonly #gateways: References<typeof GatewayService>;
+  readonly #sessionsMax: number;
+  /** The one that was attached longest ago comes first. */
   #list: Session[] = [];
 
-  constructor(gateways: References<typeof GatewayService>) {
+  constructor(gateways: References<typeof GatewayService>, sessionsMax: number) {
     this.#gateways = gateways;
+    this.#sessionsMax = sessionsMax;
   }
 
   get list(): readonly Session[] {
     return this.#list;
   }
 
-  /** Attaches, and gives the session of the same device that this one replaces. */
-  attach(gatewayId: string, sessionId: number, deviceId: number, loginId: string): Session | undefined {
-    const replaced = this.#list.find((session) => session.deviceId === deviceId);
-    const again = replaced?.sessionId === sessionId && replaced.gatewayId === gatewayId;
+  /** Attaches, and gives the sessions that this one replaces: of the same device, and those that are too many. */
+  attach(gatewayId: string, sessionId: number, deviceId: number, loginId: string): readonly Session[] {
+    const same = this.#list.find((session) => session.deviceId === deviceId);
+    const again = same?.sessionId === sessionId && same.gatewayId === gatewayId;
+    const others = this.#list.filter((session) => session !== same);
+    const replaced = others.splice(0, Math.max(0, others.length + 1 - this.#sessionsMax));
+    if (same !== undefined && !again) replaced.push(same);
     const gateway = this.#gateways(gatewayId);
-    this.#list = this.#list.filter((session) => session !== replaced);
-    this.#list.push({ gatewayId, gateway, sessionId, deviceId, loginId, pushed: 0 });
-    return again ? undefined : replaced;
+    this.#list = [...others, { gatewayId, gateway, sessionId, deviceId, loginId, pushed: 0 }];
+    return replaced;
   }
 
   /** Compares and deletes: a late detach of an old session cannot remove a new one. */

@@ -96,6 +96,30 @@ describe("sessions", () => {
     expect(old.closed).toEqual([GoAwayReason.REPLACED]);
   });
 
+  it("are so many: the newest device gets in, and the one that was attached longest ago leaves", async () => {
+    await world.close();
+    world = await createWorld(["a", "b"], { sessionsAUserMax: 3 });
+    const devices = [];
+    for (const deviceId of [10, 11, 12]) devices.push(await world.attach(1, deviceId));
+    devices.push(await world.attach(1, 10)); // attached anew: 11 is the oldest now
+    expect(devices.map(({ closed }) => closed)).toEqual([[GoAwayReason.REPLACED], [], [], []]);
+    devices.push(await world.attach(1, 13));
+    expect(devices.map(({ closed }) => closed)).toEqual([[GoAwayReason.REPLACED], [GoAwayReason.REPLACED], [], [], []]);
+    await post("d1.2", 2, 1, "to three of them");
+    await world.clock.advance(100);
+    expect(devices.map((device) => device.texts("d1.2").length)).toEqual([0, 0, 1, 1, 1]);
+  });
+
+  it("count by the user, and make room when they end", async () => {
+    await world.close();
+    world = await createWorld(["a"], { sessionsAUserMax: 1 });
+    const first = await world.attach(1, 10);
+    const other = await world.attach(2, 20);
+    refsOf(world.at).user("1").detach({ gateway: "a", sessionId: first.sessionId });
+    const second = await world.attach(1, 11);
+    expect([first, other, second].map(({ closed }) => closed)).toEqual([[], [], []]);
+  });
+
   it("are not removed by a late detach of an older one", async () => {
     const old = await world.attach(1, 10);
     const now = await world.attach(1, 10);

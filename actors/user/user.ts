@@ -76,7 +76,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     this.context = context;
     this.#ports = ports;
     this.#pointers = pointers;
-    this.#sessions = new Sessions(ports.gateways);
+    this.#sessions = new Sessions(ports.gateways, ports.settings.sessionsAUserMax);
     this.#version = 0;
     for (const { version } of pointers.values()) this.#version = Math.max(this.#version, version);
   }
@@ -143,8 +143,9 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       this.#tickets ??= new UsedTickets();
       if (!this.#tickets.use(ticketId, ticketExpiresMs, this.context.clock.wallMs())) throw chatErrors.TICKET_USED();
     }
-    const replaced = this.#sessions.attach(gateway, sessionId, deviceId, loginId);
-    replaced?.gateway.close({ sessionId: replaced.sessionId, reason: GoAwayReason.REPLACED });
+    for (const replaced of this.#sessions.attach(gateway, sessionId, deviceId, loginId)) {
+      replaced.gateway.close({ sessionId: replaced.sessionId, reason: GoAwayReason.REPLACED });
+    }
     return this.#sync(cursor, true);
   }
 

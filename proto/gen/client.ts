@@ -267,7 +267,7 @@ export const GoAwayReason = {
   SHUTDOWN: 0,
   /** logged out; log in again */
   SESSION_ENDED: 1,
-  /** the same device connected again */
+  /** the same device connected again, or too many others did */
   REPLACED: 2,
   /** the client broke the protocol; the error before this frame says how */
   PROTOCOL: 3,
