@@ -63,6 +63,15 @@ describe("sending", () => {
     expect(both.map((reply) => reply.messageId)).toEqual([2, 2]);
   });
 
+  it("answers a number that is sent again with the time of its own entry, also after a restart", async () => {
+    const first = await post("d1.2", 1, 1, "once");
+    await world.clock.advance(60_000);
+    await post("d1.2", 1, 2, "a minute later");
+    expect(await post("d1.2", 1, 1, "once")).toEqual(first);
+    await world.clock.advance(400_000); // passivated
+    expect(await post("d1.2", 1, 1, "once")).toEqual(first);
+  });
+
   it("refuses a number that was kept with another text", async () => {
     await post("d1.2", 1, 1, "one");
     await expect(post("d1.2", 1, 1, "other")).rejects.toMatchObject({ code: "NUMBER_REUSED", executed: "no" });

@@ -240,7 +240,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     if (id === undefined) throw chatErrors.ALREADY_KEPT({ detail: { expectedNumber } });
     if (known.recentDigests[at] !== contentDigest(content))
       throw chatErrors.NUMBER_REUSED({ detail: { expectedNumber } });
-    return this.#whenSettled(id, this.#state.lastTimeMs);
+    return this.#whenSettled(id, known.recentTimesMs[at] ?? this.#state.lastTimeMs);
   }
 
   async #checkTarget(userId: number, content: Content, target: number): Promise<void> {

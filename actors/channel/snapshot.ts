@@ -31,9 +31,11 @@ export function decodeSnapshot(channelId: string, bytes: Uint8Array): ChannelSta
   for (const { userId, role, visibleFrom } of snapshot.members) {
     state.members.set(userId, { userId, role: role as Role, visibleFrom });
   }
-  for (const { author, producer, lastNumber, lastId, recentIds, recentDigests } of snapshot.producers) {
+  for (const { author, producer, lastNumber, lastId, recentIds, recentTimesMs, recentDigests } of snapshot.producers) {
     const known = state.producers.get(author) ?? [];
-    known.push({ author, producer, lastNumber, lastId, recentIds, recentDigests });
+    // Older snapshots have no times: no entry is younger than the last one.
+    const times = recentIds.map((_, at) => recentTimesMs[at] ?? snapshot.lastTimeMs);
+    known.push({ author, producer, lastNumber, lastId, recentIds, recentTimesMs: times, recentDigests });
     state.producers.set(author, known);
   }
   state.deleted.push(...snapshot.deletedIds);

@@ -18,8 +18,9 @@ export interface ProducerState {
   lastNumber: number;
   /** Entry of lastNumber: whoever has been silent longest is forgotten first. */
   lastId: number;
-  /** Ids and digests of the newest numbers up to lastNumber, ascending. */
+  /** Ids, times and digests of the newest numbers up to lastNumber, ascending. */
   readonly recentIds: number[];
+  readonly recentTimesMs: number[];
   readonly recentDigests: number[];
 }
 
@@ -140,8 +141,9 @@ function keepAnOwner(state: ChannelState): void {
 
 /** Who left may come back and send again what was kept: the last number stays, the answers to older ones need not. */
 function forgetRecent(state: ChannelState, userId: number): void {
-  for (const { recentIds, recentDigests } of state.producers.get(userId) ?? []) {
+  for (const { recentIds, recentTimesMs, recentDigests } of state.producers.get(userId) ?? []) {
     recentIds.length = 0;
+    recentTimesMs.length = 0;
     recentDigests.length = 0;
   }
 }
@@ -160,6 +162,7 @@ function remember(state: ChannelState, entry: Entry, memory: Memory): void {
       lastNumber: 0,
       lastId: 0,
       recentIds: [],
+      recentTimesMs: [],
       recentDigests: [],
     };
     known.push(producer);
@@ -172,9 +175,11 @@ function remember(state: ChannelState, entry: Entry, memory: Memory): void {
   producer.lastNumber = entry.number;
   producer.lastId = entry.messageId;
   producer.recentIds.push(entry.messageId);
+  producer.recentTimesMs.push(entry.timeMs);
   producer.recentDigests.push(entry.content ? contentDigest(entry.content) : 0);
   if (producer.recentIds.length > memory.recentNumbersMax) {
     producer.recentIds.shift();
+    producer.recentTimesMs.shift();
     producer.recentDigests.shift();
   }
 }

@@ -38,6 +38,8 @@ export interface ChannelSnapshotProducer {
   /** of their contents */
   recentDigests: number[];
   lastId: number;
+  /** of their entries */
+  recentTimesMs: number[];
 }
 export const ChannelSnapshotProducer = root.ChannelSnapshot.Producer as Codec<ChannelSnapshotProducer>;
 

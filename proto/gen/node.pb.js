@@ -10969,6 +10969,7 @@ export const madang = $root.madang = (() => {
                 const Producer = function (properties) {
                     this.recentIds = [];
                     this.recentDigests = [];
+                    this.recentTimesMs = [];
                     if (properties)
                         for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                             if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -10981,6 +10982,7 @@ export const madang = $root.madang = (() => {
                 Producer.prototype.recentIds = $util.emptyArray;
                 Producer.prototype.recentDigests = $util.emptyArray;
                 Producer.prototype.lastId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+                Producer.prototype.recentTimesMs = $util.emptyArray;
 
                 Producer.create = function(properties) {
                     return new Producer(properties);
@@ -11005,6 +11007,8 @@ export const madang = $root.madang = (() => {
                         writer.uint32(42).uint32s(message.recentDigests);
                     if (message.lastId != null && $Object.hasOwnProperty.call(message, "lastId") && (typeof message.lastId === "object" ? message.lastId.low || message.lastId.high : message.lastId !== 0))
                         writer.uint32(48).uint64(message.lastId);
+                    if (message.recentTimesMs != null && message.recentTimesMs.length)
+                        writer.uint32(58).sint64s(message.recentTimesMs);
                     if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                         for (let i = 0; i < message.$unknowns.length; ++i)
                             writer.raw(message.$unknowns[i]);
@@ -11100,6 +11104,20 @@ export const madang = $root.madang = (() => {
                                     message.lastId = value;
                                 else
                                     delete message.lastId;
+                                continue;
+                            }
+                        case 7: {
+                                if (wireType === 2) {
+                                    if (!(message.recentTimesMs && message.recentTimesMs.length))
+                                        message.recentTimesMs = [];
+                                    reader.sint64s(message.recentTimesMs);
+                                    continue;
+                                }
+                                if (wireType !== 0)
+                                    break;
+                                if (!(message.recentTimesMs && message.recentTimesMs.length))
+                                    message.recentTimesMs = [];
+                                message.recentTimesMs.push(reader.sint64());
                                 continue;
                             }
                         }
