@@ -2,8 +2,17 @@
 //
 // (N1) `lost` is told once; after it, only the requests that still waited hear that their answer is lost.
 // (N2) Every request gets an answer, an error, or CONNECTION_LOST.
+// (N3) A frame that the server would not take is not sent: it would end the connection, and the next one again.
 
-import { ClientFrame, type ErrorReply, type GoAway, ServerFrame, type Welcome } from "../proto/client.ts";
+import {
+  ClientFrame,
+  ErrorCode,
+  type ErrorReply,
+  Executed,
+  type GoAway,
+  ServerFrame,
+  type Welcome,
+} from "../proto/client.ts";
 import { clientError, fromReply } from "./errors.ts";
 import type { Clock, Socket, Timer, WebSocketFactory } from "./ports.ts";
 import type { ClientSettings } from "./settings.ts";
@@ -48,6 +57,8 @@ export class Connection {
   #goAway: GoAway | undefined;
   #error: ErrorReply | undefined;
   #lastFrameMs: number;
+  /** As the welcome says. */
+  #frameBytesMax = Number.POSITIVE_INFINITY;
   readonly #timers = new Map<string, Timer>();
 
   constructor(options: ConnectionOptions, events: ConnectionEvents) {
@@ -84,8 +95,10 @@ export class Connection {
     do request = request >= REQUEST_MAX ? HELLO_REQUEST + 1 : request + 1;
     while (this.#pending.has(request));
     this.#lastRequest = request;
+    const bytes = ClientFrame.encode({ request, ...body }).finish();
+    if (bytes.length > this.#frameBytesMax) return answered({ error: tooLargeReply }); // (N3)
     this.#pending.set(request, { answered, sentMs: this.#options.clock.monotonicMs() });
-    this.#write({ request, ...body });
+    this.#socket.send(bytes);
   }
 
   /** As `ask`; rejects with what the server says, or with CONNECTION_LOST. */
@@ -139,6 +152,7 @@ export class Connection {
     if (this.#phase !== "opening") return;
     this.#phase = "open";
     this.#error = undefined;
+    this.#frameBytesMax = welcome.frameBytesMax || Number.POSITIVE_INFINITY;
     this.#beat(welcome.heartbeatMs);
     this.#watch(welcome.heartbeatMs * this.#options.settings.beatsMissedMax);
     this.#events.welcome(welcome);
@@ -182,6 +196,16 @@ export class Connection {
     for (const { answered } of pending) answered({ error: lostReply });
   }
 }
+
+/** What the server would say before it closes. */
+const tooLargeReply: ErrorReply = {
+  code: ErrorCode.FRAME_TOO_LARGE,
+  message: "The message is larger than the server takes.",
+  retryable: false,
+  executed: Executed.NO,
+  retryAfterMs: 0,
+  expectedNumber: 0,
+};
 
 /** Stands for the answer that a lost connection did not bring. */
 export const lostReply: ErrorReply = {

@@ -113,3 +113,39 @@ describe("a message is taken", () => {
     expect(client.outbox).toHaveLength(1);
   });
 });
+
+describe("a frame that the server would not take", () => {
+  const large = { ciphertext: { data: new Uint8Array(600_000) } };
+  const code = (sending: Promise<unknown>) => sending.then(String, (error: { code: string }) => error.code);
+
+  it("is not sent: the server would close the connection, each time anew", async () => {
+    const { clock, server, start } = createWorld();
+    const { client } = await start();
+    const sending = ["before", large, "after"].map((message) => client.channel(D).send(message));
+    sending.map((one) => one.catch(() => undefined));
+    await clock.advance(1_000);
+    await expect(sending[1]).rejects.toMatchObject({ code: "FRAME_TOO_LARGE", retryable: false, executed: "no" });
+    expect(server.texts(D)).toEqual(["before", "after"]);
+    expect(server.sends.filter(({ content }) => content?.ciphertext)).toEqual([]);
+    expect(server.connections).toHaveLength(1);
+    expect(client.outbox).toEqual([]);
+  });
+
+  it("is refused after a restart, too, when it was kept without a connection", async () => {
+    const { clock, server, start } = createWorld();
+    await (await start()).client.close();
+    server.up = false;
+    const offline = await start();
+    const told = code(offline.client.channel(D).send(large));
+    await clock.settle();
+    await offline.client.close();
+    expect(await told).toBe("CLOSED");
+    server.up = true;
+    const { client, events } = await start();
+    await clock.advance(30_000); // an attempt of the former run might still have been on its way
+    const refused = events.flatMap(({ name, payload }) => (name === "refused" ? [payload] : []));
+    expect(refused).toMatchObject([{ error: { code: "FRAME_TOO_LARGE" } }]);
+    expect(client.outbox).toEqual([]);
+    expect(server.sends).toEqual([]);
+  });
+});
