@@ -1,6 +1,7 @@
 // A call that its caller waits for, until it is answered, given up, or its time is over.
 
 import type { MethodDescriptor } from "../proto/index.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { type MadangError, runtimeErrors } from "./errors.ts";
 import { Mail } from "./mail.ts";
 
@@ -18,6 +19,10 @@ export class Call extends Mail {
   readonly #resolve: (reply: unknown) => void;
   readonly #reject: (error: MadangError) => void;
   attempts = 0;
+  /** Places in the list of deadlines. */
+  watchedBy: Deadlines | undefined;
+  older: Call | undefined;
+  newer: Call | undefined;
   /** Set while the call is on its way to another node. */
   callId = 0;
 
@@ -42,7 +47,7 @@ export class Call extends Mail {
 
   override succeed(reply: unknown): void {
     if (this.abandoned) return;
-    this.abandoned = true;
+    this.#end();
     this.#resolve(reply);
   }
 
@@ -55,10 +60,15 @@ export class Call extends Mail {
 
   giveUp(error: MadangError): void {
     if (this.abandoned) return;
-    this.abandoned = true;
+    this.#end();
     this.#caller.over(this);
     // MOVED is between nodes; a caller has no use for it.
     this.#reject(error.code === "MOVED" ? runtimeErrors.UNAVAILABLE({ cause: error }) : error);
+  }
+
+  #end(): void {
+    this.abandoned = true;
+    this.watchedBy?.forget(this);
   }
 
   /** The deadline has passed. A call that never left, or was not started, has not run. */

@@ -1,5 +1,5 @@
-// One sweep for the deadlines of all calls of a node. Most calls are answered before the first sweep sees them, so that a
-// deadline costs a call no more than one push onto an array.
+// One sweep for the deadlines of all calls of a node. A list that calls link themselves into: one that is answered leaves it at
+// once, so it dies young, and a deadline costs a call no timer.
 
 import type { Call } from "./call.ts";
 import type { Clock } from "./clock.ts";
@@ -7,7 +7,7 @@ import type { Clock } from "./clock.ts";
 export class Deadlines {
   readonly #clock: Clock;
   readonly #everyMs: number;
-  #open: Call[] = [];
+  #newest: Call | undefined;
   #armed = false;
 
   constructor(clock: Clock, everyMs: number) {
@@ -16,22 +16,35 @@ export class Deadlines {
   }
 
   watch(call: Call): void {
-    this.#open.push(call);
+    call.watchedBy = this;
+    call.older = this.#newest;
+    if (this.#newest !== undefined) this.#newest.newer = call;
+    this.#newest = call;
     if (this.#armed) return;
     this.#armed = true;
     this.#clock.after(this.#everyMs, this.#sweep);
   }
 
+  /** The call has ended. */
+  forget(call: Call): void {
+    const { older, newer } = call;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    if (older !== undefined) older.newer = newer;
+    call.older = undefined;
+    call.newer = undefined;
+    call.watchedBy = undefined;
+  }
+
   readonly #sweep = (): void => {
     const nowMs = this.#clock.monotonicMs();
-    const open = this.#open;
-    this.#open = [];
-    for (const call of open) {
-      if (call.abandoned) continue;
-      if (call.deadlineAtMs <= nowMs) call.expire();
-      else this.#open.push(call);
+    let next = this.#newest;
+    while (next !== undefined) {
+      const call = next;
+      next = call.older;
+      if (call.deadlineAtMs <= nowMs) call.expire(); // and so leaves the list
     }
-    this.#armed = this.#open.length > 0;
+    this.#armed = this.#newest !== undefined;
     if (this.#armed) this.#clock.after(this.#everyMs, this.#sweep);
   };
 }
