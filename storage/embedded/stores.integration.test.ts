@@ -97,7 +97,10 @@ describe("the data folder of a node without servers", () => {
     await first.close();
     const [segment = ""] = (await readdir(folder)).filter((name) => name.startsWith("journal-"));
     const bytes = await readFile(join(folder, segment));
-    bytes.set([60, 0, 0, 0, 1, 2, 3, 4, 5], readFrames(bytes, () => {}));
+    bytes.set(
+      [60, 0, 0, 0, 1, 2, 3, 4, 5],
+      readFrames(bytes, () => {}),
+    );
     await writeFile(join(folder, segment), bytes);
     const again = await openEmbeddedStores({ folder, clock });
     expect((await again.logs.read("g1", everything)).map(({ id }) => id)).toEqual([1]);

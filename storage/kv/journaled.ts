@@ -68,7 +68,7 @@ class JournaledRows implements KeyValue {
 
   async #commit(writes: readonly Write[]): Promise<void> {
     // Faster than rows can sink: commits slow down to that pace, rather than fill memory until writes are refused.
-    if (this.#recent.bytes >= 2 * this.#options.settings.checkpointBytes) await this.#sinking?.done;
+    if (this.#recent.bytes >= this.#options.settings.checkpointBytes) await this.#sinking?.done;
     if (writes.length > 0) await this.#journal.append(this.#frames.write(writes));
     for (const write of writes) this.#recent.put(write);
     if (this.#recent.bytes >= this.#options.settings.checkpointBytes) await this.#rotate();
