@@ -10,6 +10,12 @@ export function deliveryBody(channelId: string, records: readonly Uint8Array[]):
   return writer.finish();
 }
 
+/** Fields 3, 5 and 6 of client.Delivery: how far the person has read. */
+export function readBody(channelId: string, readId: number, readOrdinal: number): Uint8Array {
+  const writer = protobuf.Writer.create();
+  return writer.uint32(26).string(channelId).uint32(40).uint64(readId).uint32(48).uint64(readOrdinal).finish();
+}
+
 export function receiptFrame(receipt: Receipt): Uint8Array {
   return ServerFrame.encode({ request: 0, receipt }).finish();
 }

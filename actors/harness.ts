@@ -34,6 +34,7 @@ export interface Pushed {
   readonly prev: number;
   readonly version: number;
   readonly entries: readonly Entry[];
+  readonly readId: number;
 }
 
 /** One session of a device, on one node. */
@@ -107,8 +108,8 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
     });
     node.serve(GatewayService, {
       push({ sessionId, prev, version, body }) {
-        const { channelId, entries } = Delivery.decode(new protobuf.Reader(body));
-        devices.get(sessionId)?.pushed.push({ channelId, prev, version, entries });
+        const { channelId, entries, readId } = Delivery.decode(new protobuf.Reader(body));
+        devices.get(sessionId)?.pushed.push({ channelId, prev, version, entries, readId });
       },
       tell: ({ sessionId, frame }) => void devices.get(sessionId)?.told.push(ServerFrame.decode(frame)),
       close: ({ sessionId, reason }) => void devices.get(sessionId)?.closed.push(reason),

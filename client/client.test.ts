@@ -425,6 +425,26 @@ describe("receiving", () => {
     expect(acks).toEqual([3]);
   });
 
+  it("what was read on another device is read here, and moves the cursor like any delivery", async () => {
+    const { clock, server, start } = createWorld();
+    const { client } = await start();
+    server.write(D, "1", "2");
+    await clock.advance(1_000);
+    server.version += 1;
+    server.connection.say({
+      delivery: { prev: 2, version: 3, channelId: D, entries: [], readId: 1, readOrdinal: 1 },
+    });
+    await clock.advance(1_000);
+    expect([client.channel(D).readId, client.channel(D).unread]).toEqual([1, 1]);
+    server.write(D, "3");
+    await clock.advance(1_000);
+    expect(server.connection.received.some(({ sync }) => sync)).toBe(false);
+    server.connection.cut();
+    await clock.advance(1_000);
+    expect(server.connection.received[0]?.hello?.cursor).toBe(4);
+    expect(server.connection.received.some(({ read }) => read)).toBe(false);
+  });
+
   it("a read mark that could not be told is told after the reconnection", async () => {
     const { clock, server, start } = createWorld();
     server.write(D, "1", "2", "3");

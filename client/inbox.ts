@@ -76,10 +76,13 @@ export class Inbox {
 
   // ---- cursor
 
-  #deliver({ prev, version, channelId, entries }: Delivery): void {
+  #deliver({ prev, version, channelId, entries, readId, readOrdinal }: Delivery): void {
     const channel = this.#core.channel(channelId);
     if (this.#core.cursor.deliver({ prev, version })) this.#wantSync();
+    const read = readId > channel.readId;
+    channel.told(readId, readOrdinal);
     this.#took(channel, channel.timeline.add(entries), entries);
+    if (read) this.#core.events.emit("channel", { channelId });
   }
 
   #point(pointer: Pointer): void {

@@ -300,7 +300,7 @@ describe("a text", () => {
 });
 
 describe("the edge", () => {
-  const asker = { identity: { userId: 1, deviceId: 2, loginId: "l" }, sessionId: 3, gatewayId: "n" };
+  const asker = { userId: 1, deviceId: 2, loginId: "l" };
   /** Actors that were asked although the frame is bad. */
   const nobody = new Proxy(
     {},

@@ -74,7 +74,8 @@ export function pointerWrites(owner: string, pointer: Pointer): RegisterWrite[] 
   const { channelId, dirty } = pointer;
   const writes: RegisterWrite[] = [];
   const common = { family: "inbox", owner } as const;
-  if (dirty & Dirty.POINTER) {
+  // What was read has a version of its own, and that stands in the pointer.
+  if (dirty & (Dirty.POINTER | Dirty.READ)) {
     const value = kept.Pointer.encode(pointer).finish();
     writes.push({ ...common, name: channelId, timestamp: pointer.version, value });
   }

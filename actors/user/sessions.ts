@@ -50,11 +50,8 @@ export class Sessions {
     return this.#list.find((session) => session.gatewayId === gatewayId && session.sessionId === sessionId);
   }
 
-  /** To all of them, or to all but one. */
-  tell(frame: Uint8Array, shed: Shed, exceptSessionId = 0): void {
-    for (const { gateway, sessionId } of this.#list) {
-      if (sessionId !== exceptSessionId) gateway.tell({ sessionId, frame, shed });
-    }
+  tell(frame: Uint8Array, shed: Shed): void {
+    for (const { gateway, sessionId } of this.#list) gateway.tell({ sessionId, frame, shed });
   }
 
   close(which: (session: Session) => boolean, reason: GoAwayReason): void {

@@ -148,18 +148,47 @@ describe("sessions", () => {
 });
 
 describe("watermarks", () => {
-  it("of what was read reach the user's other devices and the other person", async () => {
+  const read = (userId: number, readId: number) =>
+    ask(refsOf(world.at).user(String(userId)).read({ channelId: "d1.2", readId, ordinal: readId }));
+
+  it("of what was read on one device are in the sync of another that was away, also after a restart", async () => {
+    const here = await world.attach(2, 20);
+    await post("d1.2", 1, 1, "read me");
+    const { cursor } = await sync(2); // the other device had everything, and went away
+    await read(2, 1);
+    expect((await sync(2, cursor)).pointers).toMatchObject([{ channelId: "d1.2", readId: 1, readOrdinal: 1 }]);
+    refsOf(world.at).user("2").detach({ gateway: "a", sessionId: here.sessionId });
+    await world.clock.advance(200_000); // passivated
+    expect((await sync(2, cursor)).pointers).toMatchObject([{ channelId: "d1.2", readId: 1, readOrdinal: 1 }]);
+  });
+
+  it("of what was read are changes like others: each attached device sees them, without a gap", async () => {
+    const devices = await Promise.all([world.attach(2, 20), world.attach(2, 21)]);
+    for (const id of [1, 2]) {
+      await post("d1.2", 1, id, `m${id}`);
+      await read(2, id);
+      await read(2, id); // changes nothing
+    }
+    await world.clock.advance(1_000);
+    for (const { pushed } of devices) {
+      expect(pushed.map(({ entries, readId }) => [entries[0]?.messageId, readId])).toEqual([
+        [1, 0],
+        [undefined, 1],
+        [2, 0],
+        [undefined, 2],
+      ]);
+      for (let at = 1; at < pushed.length; at++) expect(pushed[at]?.prev).toBe(pushed[at - 1]?.version);
+    }
+    expect((await sync(2, devices[0]?.pushed.at(-1)?.version)).pointers).toEqual([]);
+  });
+
+  it("of what was read reach the other person", async () => {
     const reader = await world.attach(2, 20);
-    const other = await world.attach(2, 21);
     const sender = await world.attach(1, 10);
     await post("d1.2", 1, 1, "read me");
-    await ask(
-      refsOf(world.at).user("2").read({ sessionId: reader.sessionId, channelId: "d1.2", readId: 1, ordinal: 1 }),
-    );
+    await read(2, 1);
     await world.clock.advance(2_000);
-    const reads = (told: typeof other.told) =>
-      told.flatMap(({ receipt }) => (receipt?.userId === 2 && receipt.readId > 0 ? [receipt.readId] : []));
-    expect(reads(other.told)).toContain(1);
+    const reads = (told: typeof sender.told) => told.flatMap(({ receipt }) => (receipt ? [receipt.readId] : []));
     expect(reads(sender.told)).toContain(1);
     expect(reads(reader.told)).toEqual([]);
   });
@@ -168,10 +197,8 @@ describe("watermarks", () => {
     await post("d1.2", 1, 1, "a");
     await post("d1.2", 1, 2, "b");
     await world.clock.advance(1_000);
-    const read = (readId: number) =>
-      ask(refsOf(world.at).user("2").read({ sessionId: 0, channelId: "d1.2", readId, ordinal: readId }));
-    await read(2);
-    await read(1);
+    await read(2, 2);
+    await read(2, 1);
     refsOf(world.at).user("2").acknowledge({ deviceId: 20, channelId: "d1.2", deliveredId: 2 });
     await world.clock.advance(200_000); // passivated
     const [pointer] = (await sync(2)).pointers;

@@ -1,6 +1,7 @@
 // The user actor: owns the inbox of one user and knows the user's attached sessions.
 //
-// (U1) Every change of a pointer gets the next version; versions rise over owner changes, for they are stamps.
+// (U1) Every change of a pointer, what was read too, gets the next version; versions rise over owner changes, for they are
+//      stamps. What was delivered to other devices is told to nobody here, and has none.
 // (U2) A push carries the version before its own, so that a device sees when it missed one.
 // (U3) An entry is pushed at once and confirmed later: when the pointer is durable, under a verify (inbox-writer.ts).
 // (U4) A delivery that this activation has not given a version gets a new one, even if the row has it already: an older
@@ -19,7 +20,6 @@ import {
   type InboxRequest,
   type Nothing,
   type ReadRequest,
-  Shed,
   type SignalNotice,
   type SyncReply,
   type SyncRequest,
@@ -37,7 +37,7 @@ import {
 } from "../../runtime/index.ts";
 import type { ChannelLogStore, RegisterStore } from "../../storage/index.ts";
 import { chatErrors } from "../errors.ts";
-import { receiptFrame } from "../frames.ts";
+import { readBody } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
 import { EndedLogIns } from "./ended-log-ins.ts";
 import type { InboxOwner, InboxWriter } from "./inbox-writer.ts";
@@ -123,6 +123,11 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       what |= Dirty.READ;
     }
     this.#ports.inboxWriter.mark(this, pointer, what);
+    this.#push(prev, version, body);
+  }
+
+  /** (U2) */
+  #push(prev: number, version: number, body: Uint8Array): void {
     const { epoch } = this.context;
     for (const session of this.#sessions.list) {
       session.pushed = version;
@@ -218,20 +223,19 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     this.#ports.inboxWriter.mark(this, pointer, Dirty.DELIVERED | Dirty.TELL);
   }
 
-  read({ sessionId, channelId, readId, ordinal }: ReadRequest): Nothing {
+  /** A change of the inbox like a delivery: who is attached sees it in its turn, and who is away finds it by its sync. */
+  read({ channelId, readId, ordinal }: ReadRequest): Nothing {
     const pointer = this.#pointers.get(channelId);
     if (pointer === undefined) throw chatErrors.NOT_A_MEMBER();
     const id = Math.min(readId, pointer.lastId);
     if (id <= pointer.readId) return done;
     pointer.readId = id;
     pointer.readOrdinal = id === pointer.lastId ? pointer.ordinal : Math.min(ordinal, pointer.ordinal);
+    const prev = this.#version;
+    pointer.version = this.#nextVersion();
     this.#ports.inboxWriter.mark(this, pointer, Dirty.READ | Dirty.TELL);
-    this.#sessions.tell(this.#ownReceipt(pointer), Shed.RECEIPT, sessionId);
+    this.#push(prev, pointer.version, readBody(channelId, pointer.readId, pointer.readOrdinal));
     return done;
-  }
-
-  #ownReceipt({ channelId, deliveredId, readId, readOrdinal }: Pointer): Uint8Array {
-    return receiptFrame({ channelId, userId: this.userId, deliveredId, readId, readOrdinal });
   }
 
   receipt({ channelId, deliveredId, readId }: Pointer): void {

@@ -41,6 +41,7 @@ export class FakeConnection {
 const ME = 1;
 const OTHER = 2;
 const NEWEST_MAX = 3;
+const unread = { readId: 0, readOrdinal: 0 };
 
 export class FakeServer {
   readonly connections: FakeConnection[] = [];
@@ -123,7 +124,7 @@ export class FakeServer {
     this.version += 1;
     this.versions.set(channelId, this.version);
     const { version } = this;
-    if (this.pushes) this.connections.at(-1)?.say({ delivery: { prev, version, channelId, entries: [entry] } });
+    if (this.pushes) this.connections.at(-1)?.say({ delivery: { ...unread, prev, version, channelId, entries: [entry] } });
     return entry;
   }
 

@@ -1,6 +1,6 @@
 // The frame of a delivery, put together for one session: a small header of its own before a body that is the same for all.
 //
-//   ServerFrame { delivery = 4 { prev = 1, version = 2, <body: channel_id = 3, entries = 4> } }
+//   ServerFrame { delivery = 4 { prev = 1, version = 2, <body: channel_id = 3, entries = 4, or what was read> } }
 
 import type { PushNotice } from "../../proto/index.ts";
 

@@ -16,17 +16,11 @@ import type { Identity } from "./session.ts";
 
 type Answer = Omit<ServerFrame, "request">;
 
-export interface Asker {
-  readonly identity: Identity;
-  readonly sessionId: number;
-  readonly gatewayId: string;
-}
-
 const done: Answer = { done: {} };
 
 /** Answers a request other than hello, sync and heartbeat. Rejects with a MadangError. */
-export async function answer(frame: ClientFrame, asker: Asker, refs: ActorRefs, deadlineMs: number): Promise<Answer> {
-  const { userId, deviceId } = asker.identity;
+export async function answer(frame: ClientFrame, asker: Identity, refs: ActorRefs, deadlineMs: number): Promise<Answer> {
+  const { userId, deviceId } = asker;
   const user = refs.user(String(userId));
   if (frame.send) return send(frame.send, userId, refs, deadlineMs);
   if (frame.history) return history(frame.history, userId, refs, deadlineMs);
@@ -37,8 +31,7 @@ export async function answer(frame: ClientFrame, asker: Asker, refs: ActorRefs, 
   }
   if (frame.read) {
     const { channelId, readId, ordinal } = frame.read;
-    const request = { sessionId: asker.sessionId, channelId, readId: checkId(readId), ordinal: checkId(ordinal) };
-    await user.read(request, { deadlineMs });
+    await user.read({ channelId, readId: checkId(readId), ordinal: checkId(ordinal) }, { deadlineMs });
     return done;
   }
   if (frame.typing) {

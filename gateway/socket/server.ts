@@ -293,10 +293,9 @@ class Server implements SocketServer {
       return;
     }
     session.requestsInFlight += 1;
-    const asker = { identity, sessionId: session.id, gatewayId: this.#options.node.nodeId };
     const asked = frame.sync
       ? this.#sync(session, frame.request, frame.sync.cursor)
-      : answer(frame, asker, this.#options.refs, this.#settings.requestDeadlineMs).then((body) => {
+      : answer(frame, identity, this.#options.refs, this.#settings.requestDeadlineMs).then((body) => {
           if (frame.request !== 0) {
             this.#outbox.frame(session, ServerFrame.encode({ request: frame.request, ...body }).finish());
           }

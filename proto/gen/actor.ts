@@ -203,8 +203,6 @@ export interface AcknowledgeNotice {
 export const AcknowledgeNotice = root.AcknowledgeNotice as Codec<AcknowledgeNotice>;
 
 export interface ReadRequest {
-  /** not told again to this one */
-  sessionId: number;
   channelId: string;
   readId: number;
   ordinal: number;

@@ -163,13 +163,17 @@ export interface Sent {
 }
 export const Sent = root.Sent as Codec<Sent>;
 
-/** New entries of one channel, ascending, without a hole among themselves. */
+/** What has changed in one channel: new entries, ascending, without a hole among themselves; or how far the person has read,
+ * on whichever device. */
 export interface Delivery {
   /** the version before this one; the cursor moves to `version` only if it stands at `prev` */
   prev: number;
   version: number;
   channelId: string;
   entries: Entry[];
+  /** 0: as before */
+  readId: number;
+  readOrdinal: number;
 }
 export const Delivery = root.Delivery as Codec<Delivery>;
 

@@ -1836,6 +1836,8 @@ export const madang = $root.madang = (() => {
             Delivery.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Delivery.prototype.channelId = "";
             Delivery.prototype.entries = $util.emptyArray;
+            Delivery.prototype.readId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Delivery.prototype.readOrdinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             Delivery.create = function(properties) {
                 return new Delivery(properties);
@@ -1857,6 +1859,10 @@ export const madang = $root.madang = (() => {
                 if (message.entries != null && message.entries.length)
                     for (let i = 0; i < message.entries.length; ++i)
                         $root.madang.client.Entry.encode(message.entries[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.readId != null && $Object.hasOwnProperty.call(message, "readId") && (typeof message.readId === "object" ? message.readId.low || message.readId.high : message.readId !== 0))
+                    writer.uint32(40).uint64(message.readId);
+                if (message.readOrdinal != null && $Object.hasOwnProperty.call(message, "readOrdinal") && (typeof message.readOrdinal === "object" ? message.readOrdinal.low || message.readOrdinal.high : message.readOrdinal !== 0))
+                    writer.uint32(48).uint64(message.readOrdinal);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1923,6 +1929,24 @@ export const madang = $root.madang = (() => {
                             if (!(message.entries && message.entries.length))
                                 message.entries = [];
                             message.entries.push($root.madang.client.Entry.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.readId = value;
+                            else
+                                delete message.readId;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.readOrdinal = value;
+                            else
+                                delete message.readOrdinal;
                             continue;
                         }
                     }
@@ -7392,7 +7416,6 @@ export const madang = $root.madang = (() => {
                             this[keys[i]] = properties[keys[i]];
             };
 
-            ReadRequest.prototype.sessionId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             ReadRequest.prototype.channelId = "";
             ReadRequest.prototype.readId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             ReadRequest.prototype.ordinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
@@ -7408,8 +7431,6 @@ export const madang = $root.madang = (() => {
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.sessionId != null && $Object.hasOwnProperty.call(message, "sessionId") && (typeof message.sessionId === "object" ? message.sessionId.low || message.sessionId.high : message.sessionId !== 0))
-                    writer.uint32(8).uint64(message.sessionId);
                 if (message.channelId != null && $Object.hasOwnProperty.call(message, "channelId") && message.channelId !== "")
                     writer.uint32(18).string(message.channelId);
                 if (message.readId != null && $Object.hasOwnProperty.call(message, "readId") && (typeof message.readId === "object" ? message.readId.low || message.readId.high : message.readId !== 0))
@@ -7449,15 +7470,6 @@ export const madang = $root.madang = (() => {
                     }
                     let wireType = tag & 7;
                     switch (tag >>>= 3) {
-                    case 1: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.sessionId = value;
-                            else
-                                delete message.sessionId;
-                            continue;
-                        }
                     case 2: {
                             if (wireType !== 2)
                                 break;
