@@ -62,6 +62,13 @@ const shortNames: Readonly<Record<string, string>> = {
   MADANG_READY_JSON: "MADANG_NODE_READY_JSON",
 };
 
+/** Variables that other commands read; a node may be started where they are set. */
+const ofOtherCommands: ReadonlySet<string> = new Set([
+  "MADANG_PASSWORD", // madang chat
+  "MADANG_TEST_KILLS", // the tests
+  "MADANG_TEST_REPORT",
+]);
+
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
@@ -75,7 +82,7 @@ export function resolveConfig(environment: Readonly<Record<string, string | unde
       places.set(`MADANG_${snake(name)}_${snake(setting)}`, { section, setting });
   }
   for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith("MADANG_") || text === undefined) continue;
+    if (!variable.startsWith("MADANG_") || ofOtherCommands.has(variable) || text === undefined) continue;
     const place = places.get(shortNames[variable] ?? variable);
     if (place === undefined)
       throw new ConfigError(`${variable} names no setting. See cluster.config.ts for those that exist.`);
