@@ -14,7 +14,7 @@ export interface Measured {
 
 export function createMetrics(): { readonly registry: Registry; measure(measured: Measured): void } {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: "madang_process_" });
+  collectDefaultMetrics({ register: registry, prefix: "madang_" });
   return {
     registry,
     measure({ node, sockets, stores, pointersWaiting }) {
