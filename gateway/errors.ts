@@ -1,7 +1,7 @@
 // Why the edge refuses. Codes are ErrorCode of client.proto.
 
 import { ErrorCode, type ErrorReply, Executed } from "../proto/index.ts";
-import { errorList, type MadangError } from "../runtime/index.ts";
+import { errorList, type Logger, type MadangError } from "../runtime/index.ts";
 
 const refused = (sentence: string) => ({ retryable: false, executed: "no", sentence }) as const;
 const later = (sentence: string) => ({ retryable: true, executed: "no", sentence }) as const;
@@ -19,15 +19,29 @@ export const gatewayErrors = errorList({
 
 const executedOnWire = { no: Executed.NO, maybe: Executed.MAYBE, yes: Executed.YES } as const;
 
+/** Own properties only: "constructor" is a name in every object, and no code. */
+export function isOnWire(code: string): code is keyof typeof ErrorCode {
+  return Object.hasOwn(ErrorCode, code);
+}
+
 /** What a client is told of an error: no stack, no cause. */
 export function errorReply(error: MadangError): ErrorReply {
   return {
-    // Its own properties only: "constructor" is a name in every object, and no code.
-    code: Object.hasOwn(ErrorCode, error.code) ? ErrorCode[error.code as keyof typeof ErrorCode] : ErrorCode.INTERNAL,
+    code: isOnWire(error.code) ? ErrorCode[error.code] : ErrorCode.INTERNAL,
     message: error.message,
     retryable: error.retryable,
     executed: executedOnWire[error.executed],
     retryAfterMs: error.retryAfterMs,
     expectedNumber: Number(error.detail.expectedNumber ?? 0),
+  };
+}
+
+/** Tells the log that clients hear INTERNAL in place of a code that `isKnown` does not know; once a code, for it may be a storm. */
+export function createUntold(log: Logger, isKnown: (code: string) => boolean): (error: MadangError) => void {
+  const told = new Set<string>();
+  return (error) => {
+    if (isKnown(error.code) || told.has(error.code)) return;
+    told.add(error.code);
+    log.warn({ error }, "clients are told INTERNAL for a code that they do not know");
   };
 }

@@ -1,5 +1,6 @@
-// Errors that tell the caller what to do next. Every folder declares one closed list with `errorList`; the codes of all
-// lists are ErrorCode of client.proto, so that a code means the same in a log, between nodes and at a client.
+// Errors that tell the caller what to do next. Every folder declares one closed list with `errorList`, and a code means the
+// same in all of them: in a log, between nodes and at a client. Most codes are ErrorCode of client.proto. Those that are not
+// stay inside; if one gets out, the edge tells INTERNAL in its place, with its own facts.
 
 /** Whether the request took effect. */
 export type Executed = "no" | "maybe" | "yes";

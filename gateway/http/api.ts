@@ -13,7 +13,7 @@ import {
 import type { Registry } from "prom-client";
 import { type Clock, type Logger, MadangError, runtimeErrors } from "../../runtime/index.ts";
 import type { AccountStore } from "../../storage/accounts/index.ts";
-import { gatewayErrors } from "../errors.ts";
+import { createUntold, gatewayErrors } from "../errors.ts";
 import type { ActorRefs } from "../refs.ts";
 import { Attempts } from "./attempts.ts";
 import { type ApiContext, type App, whoAsksBy } from "./context.ts";
@@ -68,10 +68,12 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
     else parseJson(request, body as string, done);
   });
 
+  const untold = createUntold(log, (code) => Object.hasOwn(statusOf, code));
   app.setErrorHandler<FastifyError>((thrown, request, reply) => {
     const error = toError(thrown);
     if (error.code === "INTERNAL")
       log.error({ method: request.method, route: request.routeOptions.url, error }, "a request failed");
+    untold(error);
     if (error.retryAfterMs > 0) reply.header("retry-after", Math.ceil(error.retryAfterMs / 1_000));
     return reply.code(statusOf[error.code] ?? 500).send(errorBody(error));
   });

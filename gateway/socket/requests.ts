@@ -19,7 +19,12 @@ type Answer = Omit<ServerFrame, "request">;
 const done: Answer = { done: {} };
 
 /** Answers a request other than hello, sync and heartbeat. Rejects with a MadangError. */
-export async function answer(frame: ClientFrame, asker: Identity, refs: ActorRefs, deadlineMs: number): Promise<Answer> {
+export async function answer(
+  frame: ClientFrame,
+  asker: Identity,
+  refs: ActorRefs,
+  deadlineMs: number,
+): Promise<Answer> {
   const { userId, deviceId } = asker;
   const user = refs.user(String(userId));
   if (frame.send) return send(frame.send, userId, refs, deadlineMs);

@@ -24,7 +24,7 @@ import {
   runtimeErrors,
   toMadangError,
 } from "../../runtime/index.ts";
-import { errorReply, gatewayErrors } from "../errors.ts";
+import { createUntold, errorReply, gatewayErrors, isOnWire } from "../errors.ts";
 import type { ActorRefs } from "../refs.ts";
 import type { GatewaySettings } from "../settings.ts";
 import { readFrame } from "./frames.ts";
@@ -105,6 +105,7 @@ class Server implements SocketServer {
   readonly #sessions = new Map<number, Session>();
   readonly #addresses = new Map<string, number>();
   readonly #origins: ReadonlySet<string>;
+  readonly #untold: (error: MadangError) => void;
   #listening: uws.us_listen_socket | undefined;
   #lastSessionId = 0;
   #framesIn = 0;
@@ -116,6 +117,7 @@ class Server implements SocketServer {
     this.#settings = options.settings;
     this.#clock = options.clock;
     this.#origins = new Set(options.settings.origins);
+    this.#untold = createUntold(options.log, isOnWire);
     this.#outbox = new Outbox(options.clock, options.settings);
     this.#wheel = new Wheel(options.clock, (session) => this.#look(session));
     options.node.serve(GatewayService, {
@@ -316,6 +318,7 @@ class Server implements SocketServer {
     if (error.code === "INTERNAL") {
       this.#options.log.error({ session: session.id, error }, "a request failed");
     }
+    this.#untold(error);
     this.#outbox.frame(session, ServerFrame.encode({ request, error: errorReply(error) }).finish());
   }
 
