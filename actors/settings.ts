@@ -19,6 +19,7 @@ export interface ChatSettings {
   readonly redeliverAfterMs: number;
   readonly pointerFlushMs: number;
   readonly watermarkFlushMs: number;
+  readonly receiptFlushMs: number;
   readonly syncPointersMax: number;
   readonly syncNewestMax: number;
   readonly syncNewestBytesMax: number;
@@ -52,7 +53,8 @@ export const chatDefaults: ChatSettings = {
   fanOutEveryMs: 50, // of one channel: faster than anybody reads, and a hundred busy messages cost like ten
   redeliverAfterMs: 10_000, // well above the time in which a healthy user actor confirms
   pointerFlushMs: 2_000, // pointers of one burst become one write; the wake list covers the time between
-  watermarkFlushMs: 300, // that somebody has read is seen within half a second, and not told one by one
+  watermarkFlushMs: 300, // that somebody has read is not written one by one, and seen within a second
+  receiptFlushMs: 300, // of one channel: a hundred who read at once are a hundred frames and not ten thousand
   syncPointersMax: 200, // channels in one answer: a first page is on the screen before the last has left
   syncNewestMax: 20, // messages a channel: one screen
   syncNewestBytesMax: 65_536, // or so many bytes

@@ -445,6 +445,15 @@ describe("receiving", () => {
     expect(server.connection.received.some(({ read }) => read)).toBe(false);
   });
 
+  it("what others have received and read is announced one by one, however it came", async () => {
+    const { clock, server, start } = createWorld();
+    const { events } = await start();
+    const marks = [2, 3].map((userId) => ({ channelId: "g5", userId, deliveredId: 4, readId: userId }));
+    server.connection.say({ receipts: { receipts: marks } });
+    await clock.settle();
+    expect(events.filter(({ name }) => name === "receipt").map(({ payload }) => payload)).toEqual(marks);
+  });
+
   it("a read mark that could not be told is told after the reconnection", async () => {
     const { clock, server, start } = createWorld();
     server.write(D, "1", "2", "3");

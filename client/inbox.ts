@@ -3,14 +3,7 @@
 // (I1) The cursor is kept together with what it stands for: the ranges of the channels, in one write.
 // (I2) The server is told of a delivery only after that write.
 
-import {
-  type CaughtUp,
-  type Delivery,
-  type Entry,
-  HistoryDirection,
-  type Pointer,
-  type Receipt,
-} from "../proto/client.ts";
+import { type CaughtUp, type Delivery, type Entry, HistoryDirection, type Pointer } from "../proto/client.ts";
 import { backoffMs } from "./backoff.ts";
 import type { ChannelState } from "./channel-state.ts";
 import type { Answer } from "./connection.ts";
@@ -69,8 +62,11 @@ export class Inbox {
     else if (frame.caughtUp) this.#caughtUp(frame.caughtUp);
     else if (frame.syncNeeded) {
       if (this.#core.cursor.needSync()) this.#wantSync();
-    } else if (frame.receipt) this.#receipt(frame.receipt);
-    else return false;
+    } else if (frame.receipts) {
+      for (const { channelId, userId, deliveredId, readId } of frame.receipts.receipts) {
+        this.#core.events.emit("receipt", { channelId, userId, deliveredId, readId });
+      }
+    } else return false;
     return true;
   }
 
@@ -158,18 +154,6 @@ export class Inbox {
       () => this.#watermarks.delivered(channel, to), // (I2)
       () => undefined, // the keeper tells of it and tries again; the next delivery acknowledges this one too
     );
-  }
-
-  #receipt({ channelId, userId, deliveredId, readId, readOrdinal }: Receipt): void {
-    const core = this.#core;
-    if (userId !== core.userId) {
-      core.events.emit("receipt", { channelId, userId, deliveredId, readId });
-      return;
-    }
-    const channel = core.channel(channelId);
-    channel.told(readId, readOrdinal);
-    core.keeper.put([core.channelChange(channel)]);
-    core.events.emit("channel", { channelId });
   }
 
   // ---- holes

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Entry, HistoryDirection, MembershipChange, Role } from "../../proto/index.ts";
-import { createWorld, refsOf, text, type World, within } from "../harness.ts";
+import { shardOf } from "../../runtime/index.ts";
+import { createWorld, type Device, refsOf, text, type World, within } from "../harness.ts";
 
 let world: World;
 beforeEach(async () => {
@@ -189,6 +190,62 @@ describe("what was deleted", () => {
     for (const messageId of [2, 3, 4])
       await expect(edit(1, 10, messageId)).rejects.toMatchObject({ code: "NOT_ALLOWED" });
     expect(await edit(1, 10, 5)).toMatchObject({ messageId: 10 });
+  });
+});
+
+describe("receipts", () => {
+  const mark = (userId: number, readId: number) => channel("g5").receipt({ userId, deliveredId: 2, readId });
+  const toldTo = ({ told }: Device) =>
+    told.flatMap(({ receipts }) => (receipts ? [receipts.receipts.map((one) => [one.userId, one.readId])] : []));
+
+  it("of a window are told together, to each member those of the others", async () => {
+    await createGroup("g5", 1, [2, 3, 4]);
+    const devices = await Promise.all([1, 2, 3, 4].map((userId) => world.attach(userId, userId * 10)));
+    mark(2, 1);
+    mark(3, 1);
+    await world.clock.advance(200);
+    mark(3, 2);
+    mark(4, 0);
+    mark(9, 2); // no member
+    expect(devices.map(toldTo)).toEqual([[], [], [], []]);
+    await world.clock.advance(200);
+    const [two, three, four] = [
+      [2, 1],
+      [3, 2],
+      [4, 0],
+    ];
+    expect(devices.map(toldTo)).toEqual([[[two, three, four]], [[three, four]], [[two, four]], [[two, three]]]);
+  });
+
+  it("of one member are told to the others and never to that one", async () => {
+    await createGroup("g5", 1, [2, 3, 4]);
+    const devices = await Promise.all([1, 2].map((userId) => world.attach(userId, userId * 10)));
+    for (const readId of [1, 2]) {
+      mark(2, readId);
+      await world.clock.advance(1_000);
+    }
+    expect(devices.map(toldTo)).toEqual([[[[2, 1]], [[2, 2]]], []]);
+  });
+
+  it("of who was removed meanwhile are told to nobody, and nothing is told to that one", async () => {
+    await createGroup("g5", 1, [2, 3, 4]);
+    const devices = await Promise.all([1, 2].map((userId) => world.attach(userId, userId * 10)));
+    mark(2, 1);
+    mark(3, 1);
+    await change("g5", 1, MembershipChange.REMOVED, [2]);
+    await world.clock.advance(1_000);
+    expect(devices.map(toldTo)).toEqual([[[[3, 1]]], []]);
+  });
+
+  it("that wait are told when the channel leaves its node", async () => {
+    await createGroup("g5", 1, [2, 3, 4]);
+    const device = await world.attach(1, 10);
+    mark(2, 1);
+    await world.clock.settle();
+    world.addNode("b");
+    await ask(world.cluster.move(shardOf("g5", 16), "b"));
+    await world.clock.advance(50);
+    expect(toldTo(device)).toEqual([[[2, 1]]]);
   });
 });
 

@@ -41,11 +41,12 @@ import {
 import type { ChannelLog, ChannelLogStore, RegisterStore } from "../../storage/index.ts";
 import { checkContent, contentDigest, nextOrdinalOf, targetOf } from "../content.ts";
 import { chatErrors } from "../errors.ts";
-import { receiptFrame, typingFrame } from "../frames.ts";
+import { typingFrame } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
 import type { Audience } from "./audience.ts";
 import { FanOut } from "./fan-out.ts";
 import { historyRange } from "./history.ts";
+import { Receipts } from "./receipts.ts";
 import { checkChange } from "./rights.ts";
 import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
 import { apply, type ChannelState, emptyChannel, findProducer, isEditable } from "./state.ts";
@@ -74,6 +75,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   readonly #log: ChannelLog;
   readonly #state: ChannelState;
   readonly #fanOut: FanOut;
+  readonly #receipts: Receipts;
   #audience: Audience;
   #waiting: Waiting[] = [];
   #snapshotAt: number;
@@ -129,6 +131,13 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
       onProgress: () => this.#progressed(),
     });
     this.#audience = this.#fanOut.book.of(state.members.keys());
+    this.#receipts = new Receipts({
+      channelId: context.id,
+      context,
+      users: ports.users,
+      receiptFlushMs: ports.settings.receiptFlushMs,
+      members: () => this.#audience,
+    });
   }
 
   /** Folds the entries above the snapshot; those whose fan-out nobody has confirmed go out again. */
@@ -338,19 +347,15 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
 
   receipt({ userId, deliveredId, readId }: ReceiptNotice): void {
     if (!this.#state.members.has(userId)) return;
-    const frame = receiptFrame({ channelId: this.#context.id, userId, deliveredId, readId, readOrdinal: 0 });
-    this.#signalOthers(userId, frame, Shed.RECEIPT);
+    this.#receipts.add(userId, deliveredId, readId);
   }
 
   typing({ userId, typing }: TypingChange): void {
     if (!this.#state.members.has(userId)) return;
     if (this.#log.settled === 0) return; // anybody can name a 1:1 with anybody: it has begun with its first message
-    this.#signalOthers(userId, typingFrame(this.#context.id, userId, typing), Shed.TYPING);
-  }
-
-  #signalOthers(userId: number, frame: Uint8Array, shed: Shed): void {
-    const keys = this.#audience.recipients.filter((recipient) => recipient.userId !== userId).map(({ key }) => key);
-    this.#ports.users.many(keys).signal({ frame, shed });
+    const others = this.#audience.recipients.filter((recipient) => recipient.userId !== userId).map(({ key }) => key);
+    const frame = typingFrame(this.#context.id, userId, typing);
+    this.#ports.users.many(others).signal({ frame, shed: Shed.TYPING });
   }
 
   // ---- progress
@@ -418,6 +423,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   }
 
   async deactivate(): Promise<void> {
+    this.#receipts.flush();
     this.#fanOut.stop();
     while (this.#log.busy) {
       await new Promise<void>((resolve) => {
@@ -431,6 +437,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   }
 
   lost(): void {
+    this.#receipts.stop();
     this.#fanOut.stop();
     const waiting = this.#waiting;
     this.#waiting = [];

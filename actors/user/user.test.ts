@@ -188,7 +188,8 @@ describe("watermarks", () => {
     await post("d1.2", 1, 1, "read me");
     await read(2, 1);
     await world.clock.advance(2_000);
-    const reads = (told: typeof sender.told) => told.flatMap(({ receipt }) => (receipt ? [receipt.readId] : []));
+    const reads = (told: typeof sender.told) =>
+      told.flatMap(({ receipts }) => receipts?.receipts.map((one) => one.readId) ?? []);
     expect(reads(sender.told)).toContain(1);
     expect(reads(reader.told)).toEqual([]);
   });

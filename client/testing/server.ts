@@ -124,7 +124,8 @@ export class FakeServer {
     this.version += 1;
     this.versions.set(channelId, this.version);
     const { version } = this;
-    if (this.pushes) this.connections.at(-1)?.say({ delivery: { ...unread, prev, version, channelId, entries: [entry] } });
+    if (this.pushes)
+      this.connections.at(-1)?.say({ delivery: { ...unread, prev, version, channelId, entries: [entry] } });
     return entry;
   }
 

@@ -57,9 +57,11 @@ describe("two people", () => {
     bob.send({ request: 0, typing: { channelId: "d1.2", typing: true } });
     expect((await ann.next((frame) => frame.typing != null)).typing).toMatchObject({ userId: 2, typing: true });
     bob.send({ request: 0, ack: { channelId: "d1.2", deliveredId: 1 } });
-    await ann.next((frame) => frame.receipt?.userId === 2 && frame.receipt.deliveredId === 1);
+    await ann.next(
+      (frame) => frame.receipts?.receipts.some((one) => one.userId === 2 && one.deliveredId === 1) ?? false,
+    );
     await bob.ask({ read: { channelId: "d1.2", readId: 1, ordinal: 1 } });
-    await ann.next((frame) => frame.receipt?.userId === 2 && frame.receipt.readId === 1);
+    await ann.next((frame) => frame.receipts?.receipts.some((one) => one.userId === 2 && one.readId === 1) ?? false);
   });
 
   it("page through the history, and ask who of a channel is there", async () => {

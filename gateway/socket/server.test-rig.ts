@@ -60,7 +60,7 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
   const cluster = createMemoryCluster({ clock, shardCount: 16 });
   const seat = cluster.join("n#1", ["actors", "gateway"]);
   const chat = createChat({
-    settings: { ...chatDefaults, fanOutEveryMs: 0, pointerFlushMs: 20, watermarkFlushMs: 20 },
+    settings: { ...chatDefaults, fanOutEveryMs: 0, pointerFlushMs: 20, watermarkFlushMs: 20, receiptFlushMs: 20 },
     clock,
     log: silentLogger,
     logs: stores.logs,

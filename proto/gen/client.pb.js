@@ -1316,16 +1316,16 @@ export const madang = $root.madang = (() => {
             ServerFrame.prototype.presences = null;
             ServerFrame.prototype.error = null;
             ServerFrame.prototype.goAway = null;
-            ServerFrame.prototype.receipt = null;
             ServerFrame.prototype.typing = null;
             ServerFrame.prototype.heartbeat = null;
             ServerFrame.prototype.syncNeeded = null;
             ServerFrame.prototype.done = null;
+            ServerFrame.prototype.receipts = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(ServerFrame.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["welcome", "sent", "delivery", "pointer", "caughtUp", "page", "presences", "error", "goAway", "receipt", "typing", "heartbeat", "syncNeeded", "done"]),
+                get: $util.oneOfGetter($oneOfFields = ["welcome", "sent", "delivery", "pointer", "caughtUp", "page", "presences", "error", "goAway", "typing", "heartbeat", "syncNeeded", "done", "receipts"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -1360,8 +1360,6 @@ export const madang = $root.madang = (() => {
                     $root.madang.client.ErrorReply.encode(message.error, writer.uint32(74).fork(), _depth + 1).ldelim();
                 if (message.goAway != null && $Object.hasOwnProperty.call(message, "goAway"))
                     $root.madang.client.GoAway.encode(message.goAway, writer.uint32(82).fork(), _depth + 1).ldelim();
-                if (message.receipt != null && $Object.hasOwnProperty.call(message, "receipt"))
-                    $root.madang.client.Receipt.encode(message.receipt, writer.uint32(90).fork(), _depth + 1).ldelim();
                 if (message.typing != null && $Object.hasOwnProperty.call(message, "typing"))
                     $root.madang.client.TypingNotice.encode(message.typing, writer.uint32(98).fork(), _depth + 1).ldelim();
                 if (message.heartbeat != null && $Object.hasOwnProperty.call(message, "heartbeat"))
@@ -1370,6 +1368,8 @@ export const madang = $root.madang = (() => {
                     $root.madang.client.SyncNeeded.encode(message.syncNeeded, writer.uint32(114).fork(), _depth + 1).ldelim();
                 if (message.done != null && $Object.hasOwnProperty.call(message, "done"))
                     $root.madang.client.Done.encode(message.done, writer.uint32(122).fork(), _depth + 1).ldelim();
+                if (message.receipts != null && $Object.hasOwnProperty.call(message, "receipts"))
+                    $root.madang.client.Receipts.encode(message.receipts, writer.uint32(130).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1475,13 +1475,6 @@ export const madang = $root.madang = (() => {
                             message.body = "goAway";
                             continue;
                         }
-                    case 11: {
-                            if (wireType !== 2)
-                                break;
-                            message.receipt = $root.madang.client.Receipt.decode(reader, reader.size(), $undefined, _depth + 1, message.receipt);
-                            message.body = "receipt";
-                            continue;
-                        }
                     case 12: {
                             if (wireType !== 2)
                                 break;
@@ -1508,6 +1501,13 @@ export const madang = $root.madang = (() => {
                                 break;
                             message.done = $root.madang.client.Done.decode(reader, reader.size(), $undefined, _depth + 1, message.done);
                             message.body = "done";
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            message.receipts = $root.madang.client.Receipts.decode(reader, reader.size(), $undefined, _depth + 1, message.receipts);
+                            message.body = "receipts";
                             continue;
                         }
                     }
@@ -2566,6 +2566,93 @@ export const madang = $root.madang = (() => {
             return Presence;
         })();
 
+        client.Receipts = (function() {
+
+            const Receipts = function (properties) {
+                this.receipts = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Receipts.prototype.receipts = $util.emptyArray;
+
+            Receipts.create = function(properties) {
+                return new Receipts(properties);
+            };
+
+            Receipts.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.receipts != null && message.receipts.length)
+                    for (let i = 0; i < message.receipts.length; ++i)
+                        $root.madang.client.Receipt.encode(message.receipts[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Receipts.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.client.Receipts();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.receipts && message.receipts.length))
+                                message.receipts = [];
+                            message.receipts.push($root.madang.client.Receipt.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Receipts;
+        })();
+
         client.Receipt = (function() {
 
             const Receipt = function (properties) {
@@ -2579,7 +2666,6 @@ export const madang = $root.madang = (() => {
             Receipt.prototype.userId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Receipt.prototype.deliveredId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Receipt.prototype.readId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            Receipt.prototype.readOrdinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             Receipt.create = function(properties) {
                 return new Receipt(properties);
@@ -2600,8 +2686,6 @@ export const madang = $root.madang = (() => {
                     writer.uint32(24).uint64(message.deliveredId);
                 if (message.readId != null && $Object.hasOwnProperty.call(message, "readId") && (typeof message.readId === "object" ? message.readId.low || message.readId.high : message.readId !== 0))
                     writer.uint32(32).uint64(message.readId);
-                if (message.readOrdinal != null && $Object.hasOwnProperty.call(message, "readOrdinal") && (typeof message.readOrdinal === "object" ? message.readOrdinal.low || message.readOrdinal.high : message.readOrdinal !== 0))
-                    writer.uint32(40).uint64(message.readOrdinal);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2669,15 +2753,6 @@ export const madang = $root.madang = (() => {
                                 message.readId = value;
                             else
                                 delete message.readId;
-                            continue;
-                        }
-                    case 5: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.readOrdinal = value;
-                            else
-                                delete message.readOrdinal;
                             continue;
                         }
                     }

@@ -130,13 +130,13 @@ export interface ServerFrame {
   presences?: Presences | null;
   error?: ErrorReply | null;
   goAway?: GoAway | null;
-  receipt?: Receipt | null;
   typing?: TypingNotice | null;
   heartbeat?: Heartbeat | null;
   syncNeeded?: SyncNeeded | null;
   done?: Done | null;
+  receipts?: Receipts | null;
   /** Set by decode: which of the group is present. */
-  readonly body?: "welcome" | "sent" | "delivery" | "pointer" | "caughtUp" | "page" | "presences" | "error" | "goAway" | "receipt" | "typing" | "heartbeat" | "syncNeeded" | "done";
+  readonly body?: "welcome" | "sent" | "delivery" | "pointer" | "caughtUp" | "page" | "presences" | "error" | "goAway" | "typing" | "heartbeat" | "syncNeeded" | "done" | "receipts";
 }
 export const ServerFrame = root.ServerFrame as Codec<ServerFrame>;
 
@@ -232,13 +232,18 @@ export const PresenceState = {
 } as const;
 export type PresenceState = (typeof PresenceState)[keyof typeof PresenceState];
 
-/** A member has received, and read, up to here. For the user itself: one of its other devices did. */
+/** Other members have received and read. What several did within a moment comes together. */
+export interface Receipts {
+  receipts: Receipt[];
+}
+export const Receipts = root.Receipts as Codec<Receipts>;
+
+/** A member has received, and read, up to here. */
 export interface Receipt {
   channelId: string;
   userId: number;
   deliveredId: number;
   readId: number;
-  readOrdinal: number;
 }
 export const Receipt = root.Receipt as Codec<Receipt>;
 
