@@ -57,6 +57,8 @@ export interface World {
   readonly nodes: Map<string, Node>;
   readonly friends: Map<number, number[]>;
   readonly unknownUsers: Set<number>;
+  /** Whose inbox was read from the store, in order. */
+  readonly inboxReads: string[];
   addNode(name: string): Node;
   /** Any living node: actors are found wherever they live. */
   readonly at: Node;
@@ -80,6 +82,7 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
   const devices = new Map<number, Device>();
   const friends = new Map<number, number[]>();
   const unknownUsers = new Set<number>();
+  const inboxReads: string[] = [];
 
   const addNode = (name: string): Node => {
     const seat = cluster.join(name, ["actors", "gateway"]);
@@ -90,7 +93,13 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
       clock,
       log: silentLogger,
       logs: own.logs,
-      registers: own.registers,
+      registers: {
+        write: (writes) => own.registers.write(writes),
+        read(family, owner) {
+          if (family === "inbox") inboxReads.push(owner);
+          return own.registers.read(family, owner);
+        },
+      },
       friendsOf: async (userId) => friends.get(userId) ?? [],
       userExists: async (userId) => !unknownUsers.has(userId),
       references: (service) => node.references(service),
@@ -132,6 +141,7 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
     nodes,
     friends,
     unknownUsers,
+    inboxReads,
     addNode,
     get at() {
       return [...nodes.values()][0] as Node;

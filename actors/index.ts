@@ -8,6 +8,7 @@ import { Channel } from "./channel/channel.ts";
 import { Presence } from "./presence/presence.ts";
 import type { ChatSettings } from "./settings.ts";
 import { InboxWriter } from "./user/inbox-writer.ts";
+import { UsedTickets } from "./user/used-tickets.ts";
 import { User } from "./user/user.ts";
 
 export { chatErrors } from "./errors.ts";
@@ -46,7 +47,7 @@ export function createChat(options: ChatOptions): Chat {
     return {
       inboxWriter,
       channel: { logs, registers, users, settings, userExists: options.userExists },
-      user: { logs, registers, channels, gateways, inboxWriter, settings },
+      user: { logs, registers, channels, gateways, inboxWriter, usedTickets: new UsedTickets(), settings },
       presence: { registers, users, presences, settings, friendsOf: options.friendsOf },
     };
   };

@@ -45,6 +45,44 @@ export type Phase = "activating" | "active" | "draining" | "leaving" | "gone";
 
 const nothingWaits: readonly Mail[] = [];
 
+/** One of an actor's timers. Small, for an idle session has one or two. */
+class ActorTimer implements Timer {
+  readonly #activation: Activation;
+  readonly #task: () => void | Promise<void>;
+  readonly #timer: Timer;
+  #before: ActorTimer | undefined;
+  #after: ActorTimer | undefined;
+  #ended = false;
+
+  constructor(activation: Activation, delayMs: number, task: () => void | Promise<void>) {
+    this.#activation = activation;
+    this.#task = task;
+    this.#timer = activation.clock.after(delayMs, () => this.#fire());
+    this.#after = activation.firstTimer;
+    if (this.#after !== undefined) this.#after.#before = this;
+    activation.firstTimer = this;
+  }
+
+  #fire(): void {
+    if (this.#ended) return;
+    this.#end();
+    if (this.#activation.phase === "active") this.#activation.enqueue(new TimerMail(this.#task));
+  }
+
+  cancel(): void {
+    if (this.#ended) return;
+    this.#end();
+    this.#timer.cancel();
+  }
+
+  #end(): void {
+    this.#ended = true;
+    if (this.#before === undefined) this.#activation.firstTimer = this.#after;
+    else this.#before.#after = this.#after;
+    if (this.#after !== undefined) this.#after.#before = this.#before;
+  }
+}
+
 export class Activation implements ActorContext {
   readonly kind: Kind;
   readonly id: string;
@@ -62,7 +100,8 @@ export class Activation implements ActorContext {
   #turnRuns = false;
   #waiting: Mail[] = nothingWaits as Mail[];
   #waitingBytes = 0;
-  #timers: Set<Timer> | undefined;
+  /** Those of its timers that have not fired: a list that they link themselves into. */
+  firstTimer: ActorTimer | undefined;
   #drained: (() => void) | undefined;
 
   constructor(kind: Kind, id: string, tenure: Tenure, host: Surroundings) {
@@ -246,8 +285,7 @@ export class Activation implements ActorContext {
   /** Stops turns for good; mail from now on waits, to be taken by takeWaiting(). */
   leave(): void {
     this.phase = "leaving";
-    for (const timer of this.#timers ?? []) timer.cancel();
-    this.#timers = undefined;
+    for (let timer = this.firstTimer; timer !== undefined; timer = this.firstTimer) timer.cancel();
   }
 
   gone(error: MadangError | undefined): void {
@@ -258,19 +296,7 @@ export class Activation implements ActorContext {
   // ---- ActorContext
 
   after(delayMs: number, task: () => void | Promise<void>): Timer {
-    this.#timers ??= new Set();
-    const timers = this.#timers;
-    const timer = this.#host.clock.after(delayMs, () => {
-      timers.delete(timer);
-      if (this.phase === "active") this.enqueue(new TimerMail(task));
-    });
-    timers.add(timer);
-    return {
-      cancel() {
-        timers.delete(timer);
-        timer.cancel();
-      },
-    };
+    return new ActorTimer(this, delayMs, task);
   }
 
   wakeOnFailover(): Promise<void> | undefined {

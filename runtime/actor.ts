@@ -56,6 +56,8 @@ export type Handlers<S extends ServiceDescriptor> = { [Name in keyof S["methods"
 export interface Lifecycle {
   /** False while it should stay in memory though idle: something is attached to it, in flight or unverified. */
   canPassivate?(): boolean;
+  /** Nothing has happened for `restAfterMs`, and the actor stays: let go of what can be read again. Called again and again. */
+  rest?(): void;
   /**
    * No turn runs any more: write what is left and wait until nothing is in flight. Also called on a hand-off, when
    * canPassivate() was false; not called when the shard was lost.

@@ -16,13 +16,24 @@ export interface Clock {
   soon(task: () => void): void;
 }
 
+class SystemTimer implements Timer {
+  readonly #handle: ReturnType<typeof setTimeout>;
+
+  constructor(handle: ReturnType<typeof setTimeout>) {
+    this.#handle = handle;
+    handle.unref?.();
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle);
+  }
+}
+
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   after(delayMs, task) {
-    const handle = setTimeout(task, delayMs);
-    handle.unref?.();
-    return { cancel: () => clearTimeout(handle) };
+    return new SystemTimer(setTimeout(task, delayMs));
   },
   soon: (task) => void setImmediate(task),
 };

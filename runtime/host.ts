@@ -368,7 +368,7 @@ export class Host implements Surroundings {
 
   #armSweep(): void {
     this.#sweep = this.clock.after(this.settings.sweepEveryMs, () => {
-      this.sweptAtMs = this.clock.monotonicMs();
+      this.sweptAtMs = Math.floor(this.clock.monotonicMs()); // an integer takes no memory of its own in each activation
       for (const kind of this.kinds.values()) this.#sweepKind(kind);
       this.#wake.sweep();
       this.#armSweep();
@@ -397,8 +397,11 @@ export class Host implements Surroundings {
         return;
       }
       const activation = next.value;
-      const idle = activation.idle && this.sweptAtMs - activation.lastUsedMs >= idleMs;
-      if (idle && (activation.actor?.canPassivate?.() ?? true)) void this.#deactivate(activation);
+      if (!activation.idle) continue;
+      const { actor } = activation;
+      const quietMs = this.sweptAtMs - activation.lastUsedMs;
+      if (quietMs >= idleMs && (actor?.canPassivate?.() ?? true)) void this.#deactivate(activation);
+      else if (quietMs >= this.settings.restAfterMs) actor?.rest?.();
     }
   }
 

@@ -10,6 +10,7 @@ export interface RuntimeSettings {
   readonly activationsMax: number;
   readonly activatingMax: number;
   readonly heapShareMax: number;
+  readonly restAfterMs: number;
   readonly sweepEveryMs: number;
   readonly deadlineSweepMs: number;
   readonly retryPauseMs: number;
@@ -32,6 +33,7 @@ export const runtimeDefaults: RuntimeSettings = {
   activationsMax: 100_000, // at a few KB each, some hundred MB
   activatingMax: 128, // reads of the store at once: a cold start must not stampede it
   heapShareMax: 0.75, // above it idle actors leave, before the collector takes the time
+  restAfterMs: 20_000, // an actor that stays in memory, such as of an idle session, lets go of what can be read again
   sweepEveryMs: 1_000, // how finely idleness is seen
   deadlineSweepMs: 50, // how finely deadlines are seen
   retryPauseMs: 10, // first pause before a call that did not run is tried again

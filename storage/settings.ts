@@ -4,6 +4,7 @@ export interface StorageSettings {
   readonly commitWritesMax: number;
   readonly heldBytesMax: number;
   readonly checkpointBytes: number;
+  readonly checkpointAfterMs: number;
   readonly checkpointWritesMax: number;
   readonly retryPauseMs: number;
   readonly retryPauseMaxMs: number;
@@ -20,6 +21,7 @@ export const storageDefaults: StorageSettings = {
   commitWritesMax: 10_000, // a commit stays below some 100 ms, so that what waits behind it is not late
   heldBytesMax: 67_108_864, // what a full or slow disk lets gather in memory before senders wait; read back in a second
   checkpointBytes: 16_777_216, // rows that lie in the journal only; more of them take longer to read at the start
+  checkpointAfterMs: 30_000, // or so long: what is old is no burst, and its memory is better used
   checkpointWritesMax: 1_000, // rows that go to LMDB at a time: about two milliseconds of the event loop
   retryPauseMs: 50, // a failed commit is sent again after this long,
   retryPauseMaxMs: 2_000, // doubled up to this: a disk that gets room again is noticed within two seconds

@@ -101,7 +101,7 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
       session.alive = state === SessionState.ALIVE;
       session.lastBeatMs = nowMs - lastBeatAgoMs;
       session.leaseUntilMs = nowMs + this.#ports.settings.sessionLeaseMs;
-      if (known === undefined) this.#sessions.push(session);
+      if (known === undefined) this.#sessions = [...this.#sessions, session]; // no spare room, as push would leave
       const wallMs = this.#context.clock.wallMs() - lastBeatAgoMs;
       this.#lastActiveAtMs = Math.max(this.#lastActiveAtMs, wallMs);
     }

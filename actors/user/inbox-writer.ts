@@ -104,10 +104,12 @@ export class InboxWriter {
       for (const write of pointerWrites(owner.context.id, pointer)) writes.push(write);
       written.push({ owner, pointer, dirty: pointer.dirty, lastId: pointer.lastId });
       pointer.dirty = 0;
+      pointer.writing = true;
     }
     try {
       await this.#options.registers.write(writes);
     } catch (error) {
+      for (const { pointer } of written) pointer.writing = false;
       this.#options.log.warn(
         { error: toMadangError(error), pointers: written.length },
         "pointers could not be written",
@@ -116,6 +118,7 @@ export class InboxWriter {
       return;
     }
     for (const { owner, pointer, dirty } of written) {
+      pointer.writing = false;
       if (dirty & Dirty.TELL) owner.receipt(pointer);
     }
     await this.#confirm(written.filter(({ dirty, pointer }) => dirty & Dirty.POINTER && pointer.ours));

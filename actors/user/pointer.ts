@@ -18,6 +18,8 @@ export interface Pointer {
   ours: boolean;
   /** What has changed since it was last written. */
   dirty: number;
+  /** A write of it is under way: what the store has may be older. */
+  writing: boolean;
   /** What each device has acknowledged; made with the first acknowledgement. */
   devices: Map<number, number> | undefined;
 }
@@ -38,6 +40,7 @@ export function newPointer(channelId: string): Pointer {
     left: false,
     ours: false,
     dirty: 0,
+    writing: false,
     devices: undefined,
   };
 }

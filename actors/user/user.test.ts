@@ -46,6 +46,35 @@ describe("a delivery", () => {
   });
 });
 
+describe("a user with an idle session", () => {
+  it("lets go of its pointers, and goes on as if it had not", async () => {
+    const device = await world.attach(2, 20);
+    for (const number of [1, 2]) await post("d1.2", 1, number, `m${number}`);
+    await post("d2.3", 3, 1, "from another channel");
+    await world.clock.advance(1_000);
+    const stands = async (channelId: string) => {
+      const { pointers } = await sync(2);
+      const pointer = pointers.find((other) => other.channelId === channelId);
+      return pointer && [pointer.version, pointer.lastId, pointer.ordinal, pointer.readId, pointer.visibleFrom];
+    };
+    const before = await stands("d2.3");
+    world.inboxReads.length = 0;
+    await world.clock.advance(40_000);
+    await post("d1.2", 1, 3, "m3");
+    await world.clock.advance(100);
+    expect(world.inboxReads).toContain("2");
+    const chain = device.pushed.map(({ prev, version }) => [prev, version] as const);
+    for (let at = 1; at < chain.length; at++) expect(chain[at]?.[0]).toBe(chain[at - 1]?.[1]);
+    expect(device.texts("d1.2")).toEqual(["m1", "m2", "m3"]);
+    expect(await stands("d2.3")).toEqual(before);
+    await world.clock.advance(40_000);
+    expect((await sync(2)).pointers.map(({ channelId, lastId }) => [channelId, lastId])).toEqual([
+      ["d2.3", 1],
+      ["d1.2", 3],
+    ]);
+  });
+});
+
 describe("sync", () => {
   it("gives the channels above the cursor with their newest messages, and where the device stands then", async () => {
     for (let number = 1; number <= 30; number++) await post("d1.2", 1, number, `m${number}`);

@@ -6,6 +6,8 @@
 // (U3) An entry is pushed at once and confirmed later: when the pointer is durable, under a verify (inbox-writer.ts).
 // (U4) A delivery that this activation has not given a version gets a new one, even if the row has it already: an older
 //      owner's write may still surface under a version that the device has passed.
+// (U5) Pointers that are durable may leave memory while nothing happens, and are read again when something does: an idle
+//      session costs the same with two channels as with two hundred.
 
 import {
   type AcknowledgeNotice,
@@ -43,7 +45,7 @@ import { EndedLogIns } from "./ended-log-ins.ts";
 import type { InboxOwner, InboxWriter } from "./inbox-writer.ts";
 import { Dirty, newPointer, type Pointer, readPointers } from "./pointer.ts";
 import { Sessions } from "./sessions.ts";
-import { UsedTickets } from "./used-tickets.ts";
+import type { UsedTickets } from "./used-tickets.ts";
 
 export interface UserPorts {
   readonly logs: ChannelLogStore;
@@ -51,6 +53,7 @@ export interface UserPorts {
   readonly channels: References<typeof ChannelService>;
   readonly gateways: References<typeof GatewayService>;
   readonly inboxWriter: InboxWriter;
+  readonly usedTickets: UsedTickets;
   readonly settings: ChatSettings;
 }
 
@@ -60,9 +63,9 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
   readonly userId: number;
   readonly context: ActorContext;
   readonly #ports: UserPorts;
-  readonly #pointers: Map<string, Pointer>;
+  #pointers: Map<string, Pointer> | undefined;
+  #loading: Promise<Map<string, Pointer>> | undefined;
   readonly #sessions: Sessions;
-  #tickets: UsedTickets | undefined;
   #endedLogIns: EndedLogIns | undefined;
   #version: number;
   isLost = false;
@@ -87,19 +90,41 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     return this.#version;
   }
 
-  #pointer(channelId: string): Pointer {
-    let pointer = this.#pointers.get(channelId);
-    if (pointer === undefined) {
-      pointer = newPointer(channelId);
-      this.#pointers.set(channelId, pointer);
-    }
-    return pointer;
+  /** (U5) A turn that has to wait holds the mailbox, so nothing changes meanwhile but by it. */
+  #load(): Promise<Map<string, Pointer>> {
+    this.#loading ??= this.#ports.registers
+      .read("inbox", this.context.id)
+      .then((registers) => {
+        this.#pointers ??= readPointers(registers);
+        return this.#pointers;
+      })
+      .finally(() => {
+        this.#loading = undefined;
+      });
+    return this.#loading;
+  }
+
+  #with<T>(task: (pointers: Map<string, Pointer>) => T): T | Promise<Awaited<T>> {
+    const pointers = this.#pointers;
+    return pointers === undefined ? (this.#load().then(task) as Promise<Awaited<T>>) : task(pointers);
   }
 
   // ---- fan-out
 
-  deliver({ channelId, lastId, ordinal, authors, body, left, visibleFrom }: DeliverNotice): void {
-    const pointer = this.#pointer(channelId);
+  deliver(notice: DeliverNotice): void | Promise<void> {
+    const pointers = this.#pointers;
+    if (pointers === undefined) return this.#load().then((loaded) => this.#deliver(notice, loaded));
+    this.#deliver(notice, pointers);
+  }
+
+  #deliver(notice: DeliverNotice, pointers: Map<string, Pointer>): void {
+    if (this.isLost) return;
+    const { channelId, lastId, ordinal, authors, body, left, visibleFrom } = notice;
+    let pointer = pointers.get(channelId);
+    if (pointer === undefined) {
+      pointer = newPointer(channelId);
+      pointers.set(channelId, pointer);
+    }
     if (pointer.ours && lastId <= pointer.lastId) {
       // Told again: the confirmation was lost or is on its way.
       this.#ports.inboxWriter.mark(this, pointer, Dirty.POINTER);
@@ -141,38 +166,38 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   // ---- sessions
 
-  attach(request: AttachRequest): Later<SyncReply> {
+  attach(request: AttachRequest): Later<SyncReply> | Promise<Later<SyncReply>> {
     const { gateway, sessionId, deviceId, loginId, cursor, ticketId, ticketExpiresMs } = request;
     if (this.#endedLogIns?.has(loginId)) throw chatErrors.UNAUTHENTICATED();
-    if (ticketId !== "") {
-      this.#tickets ??= new UsedTickets();
-      if (!this.#tickets.use(ticketId, ticketExpiresMs, this.context.clock.wallMs())) throw chatErrors.TICKET_USED();
+    const { usedTickets } = this.#ports;
+    if (ticketId !== "" && !usedTickets.use(ticketId, ticketExpiresMs, this.context.clock.wallMs())) {
+      throw chatErrors.TICKET_USED();
     }
     for (const replaced of this.#sessions.attach(gateway, sessionId, deviceId, loginId)) {
       replaced.gateway.close({ sessionId: replaced.sessionId, reason: GoAwayReason.REPLACED });
     }
-    return this.#sync(cursor, true);
+    return this.#with((pointers) => this.#sync(pointers, cursor, true));
   }
 
   detach({ gateway, sessionId }: DetachNotice): void {
     this.#sessions.detach(gateway, sessionId);
   }
 
-  sync({ cursor }: SyncRequest): Later<SyncReply> {
-    return this.#sync(cursor, true);
+  sync({ cursor }: SyncRequest): Later<SyncReply> | Promise<Later<SyncReply>> {
+    return this.#with((pointers) => this.#sync(pointers, cursor, true));
   }
 
-  inbox({ afterVersion }: InboxRequest): Later<SyncReply> {
-    return this.#sync(afterVersion, false);
+  inbox({ afterVersion }: InboxRequest): Later<SyncReply> | Promise<Later<SyncReply>> {
+    return this.#with((pointers) => this.#sync(pointers, afterVersion, false));
   }
 
   /** The pointers as they stand in this turn; their newest entries, and the verify, come after it. */
-  #sync(cursor: number, withNewest: boolean): Later<SyncReply> {
+  #sync(pointers: Map<string, Pointer>, cursor: number, withNewest: boolean): Later<SyncReply> {
     const later = new Later<SyncReply>();
     const fullSync = cursor > this.#version;
     const above = fullSync ? 0 : cursor;
     const { syncPointersMax } = this.#ports.settings;
-    const changed = [...this.#pointers.values()].filter((pointer) => pointer.version > above);
+    const changed = [...pointers.values()].filter((pointer) => pointer.version > above);
     changed.sort((a, b) => a.version - b.version);
     const page = changed.slice(0, syncPointersMax).map((pointer) => ({ ...pointer, newest: [] }));
     const more = changed.length > page.length;
@@ -182,7 +207,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     const verified = this.context.verify(); // it starts after the request came
     const filled = withNewest ? Promise.all(page.map((pointer) => this.#withNewest(pointer))) : Promise.resolve(page);
     Promise.all([filled, verified]).then(
-      ([pointers]) => later.resolve({ ...reply, pointers }),
+      ([shown]) => later.resolve({ ...reply, pointers: shown }),
       (error) => later.reject(error),
     );
     return later;
@@ -212,9 +237,12 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   // ---- watermarks
 
-  acknowledge({ deviceId, channelId, deliveredId }: AcknowledgeNotice): void {
-    const pointer = this.#pointers.get(channelId);
-    if (pointer === undefined) return;
+  acknowledge(notice: AcknowledgeNotice): void | Promise<void> {
+    return this.#with((pointers) => this.#acknowledge(pointers.get(notice.channelId), notice));
+  }
+
+  #acknowledge(pointer: Pointer | undefined, { deviceId, deliveredId }: AcknowledgeNotice): void {
+    if (pointer === undefined || this.isLost) return;
     const id = Math.min(deliveredId, pointer.lastId);
     pointer.devices ??= new Map();
     if (id <= (pointer.devices.get(deviceId) ?? 0)) return;
@@ -224,8 +252,11 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
   }
 
   /** A change of the inbox like a delivery: who is attached sees it in its turn, and who is away finds it by its sync. */
-  read({ channelId, readId, ordinal }: ReadRequest): Nothing {
-    const pointer = this.#pointers.get(channelId);
+  read(request: ReadRequest): Nothing | Promise<Nothing> {
+    return this.#with((pointers) => this.#read(pointers.get(request.channelId), request));
+  }
+
+  #read(pointer: Pointer | undefined, { channelId, readId, ordinal }: ReadRequest): Nothing {
     if (pointer === undefined) throw chatErrors.NOT_A_MEMBER();
     const id = Math.min(readId, pointer.lastId);
     if (id <= pointer.readId) return done;
@@ -233,7 +264,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     pointer.readOrdinal = id === pointer.lastId ? pointer.ordinal : Math.min(ordinal, pointer.ordinal);
     const prev = this.#version;
     pointer.version = this.#nextVersion();
-    this.#ports.inboxWriter.mark(this, pointer, Dirty.READ | Dirty.TELL);
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.POINTER | Dirty.READ | Dirty.TELL);
     this.#push(prev, pointer.version, readBody(channelId, pointer.readId, pointer.readOrdinal));
     return done;
   }
@@ -244,8 +275,13 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   // ---- why
 
-  why({ channelId, messageId }: UserWhyRequest): UserWhyReply {
-    const pointer = this.#pointers.get(channelId) ?? newPointer(channelId);
+  why(request: UserWhyRequest): UserWhyReply | Promise<UserWhyReply> {
+    return this.#with((pointers) =>
+      this.#why(pointers.get(request.channelId) ?? newPointer(request.channelId), request.messageId),
+    );
+  }
+
+  #why(pointer: Pointer, messageId: number): UserWhyReply {
     const reached = pointer.lastId >= messageId && pointer.lastId > 0;
     const known = new Set([...(pointer.devices?.keys() ?? []), ...this.#sessions.list.map(({ deviceId }) => deviceId)]);
     return {
@@ -264,13 +300,18 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   // ---- lifecycle
 
-  #dirty(): boolean {
-    for (const pointer of this.#pointers.values()) if (pointer.dirty !== 0) return true;
-    return false;
+  #isDurable(): boolean {
+    for (const pointer of this.#pointers?.values() ?? []) if (pointer.dirty !== 0 || pointer.writing) return false;
+    return true;
   }
 
   canPassivate(): boolean {
-    return this.#sessions.list.length === 0 && !this.#dirty();
+    return this.#sessions.list.length === 0 && this.#isDurable();
+  }
+
+  /** (U5) */
+  rest(): void {
+    if (this.#pointers !== undefined && this.#isDurable()) this.#pointers = undefined;
   }
 
   async deactivate(): Promise<void> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { pause, randomBelow, seededRandom, systemClock } from "../../runtime/index.ts";
+import { createVirtualClock, pause, randomBelow, seededRandom, systemClock } from "../../runtime/index.ts";
 import { readFrames } from "../kv/frames.ts";
 import { everything, openLog } from "../log/contract.ts";
 import { openEmbeddedStores } from "./stores.ts";
@@ -125,6 +125,21 @@ describe("the data folder of a node without servers", () => {
     await again.close();
     const numbers = (await readdir(folder)).filter((name) => name.startsWith("journal-"));
     expect(numbers.length).toBeLessThan(10);
+  });
+
+  it("sinks a journal that is small and old, too", async () => {
+    const virtual = createVirtualClock();
+    const stores = await openEmbeddedStores({ folder, clock: virtual });
+    const write = stores.registers.write([
+      { family: "inbox", owner: "1", name: "d1.2", timestamp: 1, value: Buffer.from("x") },
+    ]);
+    await virtual.advance(1);
+    await write;
+    expect(stores.stats().heldBytes).toBeGreaterThan(0);
+    await virtual.advance(30_000);
+    await expect.poll(() => stores.stats().heldBytes).toBe(0);
+    expect((await stores.registers.read("inbox", "1")).map(({ name }) => name)).toEqual(["d1.2"]);
+    await stores.close();
   });
 
   it("counts its openings, runs each migration once, and refuses a newer folder", async () => {

@@ -10,7 +10,7 @@
 // (J6) One segment sinks at a time. When sinking cannot keep up or fails, memory fills up to heldBytesMax; then put()
 //      throws OVERLOADED.
 
-import { type Clock, type Logger, pause } from "../../runtime/index.ts";
+import { type Clock, type Logger, pause, type Timer } from "../../runtime/index.ts";
 import type { StorageSettings } from "../settings.ts";
 import { GroupCommit } from "./commits.ts";
 import { type FramedWrite, FrameWriter, HEAD_BYTES, readFrames } from "./frames.ts";
@@ -45,6 +45,8 @@ class JournaledRows implements KeyValue {
   /** What is on its way to LMDB; its rows stay readable until they are there. */
   #sinking: { readonly rows: RowMap; readonly done: Promise<void> } | undefined;
   #closing = false;
+  #aging: Timer | undefined;
+  #old = false;
 
   constructor(options: JournaledOptions, journal: Journal) {
     this.#options = options;
@@ -71,7 +73,17 @@ class JournaledRows implements KeyValue {
     if (this.#recent.bytes >= this.#options.settings.checkpointBytes) await this.#sinking?.done;
     if (writes.length > 0) await this.#journal.append(this.#frames.write(writes));
     for (const write of writes) this.#recent.put(write);
-    if (this.#recent.bytes >= this.#options.settings.checkpointBytes) await this.#rotate();
+    if (this.#recent.bytes >= this.#options.settings.checkpointBytes || this.#old) await this.#rotate();
+    else if (this.#aging === undefined && writes.length > 0) this.#age();
+  }
+
+  /** What lies in the journal for long goes to LMDB too: memory is freed, and a start has less to read. */
+  #age(): void {
+    const { clock, settings } = this.#options;
+    this.#aging = clock.after(settings.checkpointAfterMs, () => {
+      this.#old = true;
+      this.#commits.nudge();
+    });
   }
 
   /** Between two commits. What was committed is kept, whether this succeeds or not. */
@@ -87,6 +99,9 @@ class JournaledRows implements KeyValue {
   }
 
   #sink(segments: readonly number[]): void {
+    this.#aging?.cancel();
+    this.#aging = undefined;
+    this.#old = false;
     const rows = this.#recent;
     this.#recent = new RowMap(true);
     const done = this.#apply(rows, segments).then((applied) => {
@@ -152,6 +167,7 @@ class JournaledRows implements KeyValue {
 
   async close(): Promise<void> {
     this.#closing = true; // first, for a commit may wait for rows to sink
+    this.#aging?.cancel();
     await this.#commits.close();
     await this.#sinking?.done;
     await this.#journal.close();

@@ -3,7 +3,7 @@
 // (R1) A write is put only if it beats what is kept and what waits to be kept. Rows are kept in the order in which they
 //      were put, so a register never goes down, not even between two commits.
 
-import { numberBytes, numberFrom } from "../kv/numbers.ts";
+import { nameBytes, numberFrom, putNumber } from "../kv/numbers.ts";
 import type { KeyValue } from "../kv/port.ts";
 import type { Register, RegisterFamily, RegisterStore, RegisterWrite } from "./port.ts";
 
@@ -15,7 +15,7 @@ export function createLocalRegisters(keyValue: KeyValue): RegisterStore {
 
   const put = (write: RegisterWrite, whenKept: () => void): boolean => {
     const name = `${write.family}\0${write.owner}\0${write.name}`;
-    const cluster = Buffer.from(write.name);
+    const cluster = nameBytes(write.name);
     const waiting = pending.get(name);
     const value = encode(write);
     const before = waiting?.value ?? keyValue.get(write.family, write.owner, cluster);
@@ -66,8 +66,8 @@ interface Pending {
 
 /** The timestamp first, so that comparing bytes compares timestamps and then values. */
 function encode({ timestamp, value }: Register): Uint8Array {
-  const bytes = Buffer.allocUnsafe(TIMESTAMP_BYTES + value.byteLength);
-  bytes.set(numberBytes(timestamp), 0);
+  const bytes = new Uint8Array(TIMESTAMP_BYTES + value.byteLength);
+  putNumber(bytes, timestamp);
   bytes.set(value, TIMESTAMP_BYTES);
   return bytes;
 }
