@@ -101,7 +101,7 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
       session.alive = state === SessionState.ALIVE;
       session.lastBeatMs = nowMs - lastBeatAgoMs;
       session.leaseUntilMs = nowMs + this.#ports.settings.sessionLeaseMs;
-      if (known === undefined) this.#sessions = [...this.#sessions, session]; // no spare room, as push would leave
+      if (known === undefined) this.#sessions = this.#sessions.concat(session); // without the spare room that push would leave
       const wallMs = this.#context.clock.wallMs() - lastBeatAgoMs;
       this.#lastActiveAtMs = Math.max(this.#lastActiveAtMs, wallMs);
     }
@@ -184,13 +184,17 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
   watch({ on }: WatchRequest): Later<WatchReply> {
     const later = new Later<WatchReply>();
     if (on) {
-      this.#ports.friendsOf(this.#userId).then(
-        (friends) => {
+      this.#ports
+        .friendsOf(this.#userId)
+        .then((friends) => {
           this.#watching = [...friends];
-          this.#renew(later);
-        },
-        (error) => later.reject(error),
-      );
+          this.#armRenewal();
+          return this.#subscribeToAll();
+        })
+        .then(
+          (presences) => later.resolve({ presences }),
+          (error) => later.reject(error),
+        );
     } else {
       for (const friend of this.#watching ?? []) {
         this.#ports.presences(String(friend)).unsubscribe({ watcherId: this.#userId });
@@ -202,22 +206,28 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
     return later;
   }
 
-  /** Subscribes to all friends, and again before the lease ends, as long as the user is there. */
-  #renew(later?: Later<WatchReply>): void {
-    const friends = this.#watching ?? [];
+  async #subscribeToAll(): Promise<PresenceMessage[]> {
     const request = { watcherId: this.#userId, leaseMs: this.#ports.settings.watchLeaseMs };
-    const asked = friends.map((friend) => this.#ports.presences(String(friend)).subscribe(request));
-    void Promise.allSettled(asked).then((replies) => {
-      const presences = replies.flatMap((reply) =>
-        reply.status === "fulfilled" && reply.value.presence ? [reply.value.presence] : [],
-      );
-      later?.resolve({ presences });
-    });
+    const friends = this.#watching ?? [];
+    const replies = await Promise.allSettled(
+      friends.map((friend) => this.#ports.presences(String(friend)).subscribe(request)),
+    );
+    return replies.flatMap((reply) =>
+      reply.status === "fulfilled" && reply.value.presence ? [reply.value.presence] : [],
+    );
+  }
+
+  /** Before the lease ends, as long as the user is there. Apart from what it follows, which it would hold in memory. */
+  #armRenewal(): void {
     this.#renewal?.cancel();
-    this.#renewal = this.#context.after(this.#ports.settings.watchLeaseMs / 2, () => {
-      if (this.#phase === "offline") this.#watching = undefined;
-      else if (this.#watching !== undefined) this.#renew();
-    });
+    this.#renewal = this.#context.after(this.#ports.settings.watchLeaseMs / 2, () => this.#renew());
+  }
+
+  #renew(): void {
+    if (this.#phase === "offline") this.#watching = undefined;
+    if (this.#watching === undefined) return;
+    this.#armRenewal();
+    void this.#subscribeToAll();
   }
 
   // ---- being watched

@@ -12,11 +12,11 @@ export class Watchers {
   /** False if there are `max` already. */
   add(id: number, untilMs: number, max: number): boolean {
     const at = this.#ids.indexOf(id);
-    if (at >= 0) this.#untilMs[at] = untilMs;
+    if (at >= 0) this.#untilMs[at] = Math.ceil(untilMs);
     else if (this.#ids.length >= max) return false;
     else {
       this.#ids.push(id);
-      this.#untilMs.push(untilMs);
+      this.#untilMs.push(Math.ceil(untilMs)); // an integer, which needs no memory of its own
     }
     return true;
   }

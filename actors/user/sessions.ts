@@ -37,7 +37,8 @@ export class Sessions {
     const replaced = others.splice(0, Math.max(0, others.length + 1 - this.#sessionsMax));
     if (same !== undefined && !again) replaced.push(same);
     const gateway = this.#gateways(gatewayId);
-    this.#list = [...others, { gatewayId, gateway, sessionId, deviceId, loginId, pushed: 0 }];
+    // Without the spare room that push would leave.
+    this.#list = others.concat({ gatewayId, gateway, sessionId, deviceId, loginId, pushed: 0 });
     return replaced;
   }
 
