@@ -1,0 +1,63 @@
+// `make bench`: measures beside baselines, prints a table, writes bench/results/latest.json and the tables of
+// docs/performance.md.
+//
+//   node --expose-gc dist/bench/main.js [scenario …] [--pairs N]
+//
+// With scenarios named, only the table is printed. BENCH_PROFILE=<folder> writes CPU profiles of what is measured.
+
+import { parseArgs } from "node:util";
+import { direct } from "./direct.ts";
+import { fanOut } from "./fan-out.ts";
+import { idle } from "./idle.ts";
+import { goals, type Result, resultOf, say } from "./measure.ts";
+import { pinMyself, startMeasured } from "./processes.ts";
+import { table, writeResults } from "./report.ts";
+import { start } from "./start.ts";
+
+/** Pairs of runs, A B B A: as many as fit a quarter of an hour for everything. */
+const PAIRS = 15;
+
+interface Calls {
+  readonly local: readonly { readonly cpuUs: number; readonly perSecond: number }[];
+  readonly remote: readonly { readonly cpuUs: number; readonly perSecond: number }[];
+}
+
+async function calls(): Promise<Result[]> {
+  const process = await startMeasured<Calls>("calls");
+  const { local, remote } = process.ready;
+  await process.stop();
+  const baseline = { name: "call of another node, in-memory transport", values: remote.map((run) => run.cpuUs) };
+  return [
+    resultOf({
+      name: "local actor calls on one core",
+      unit: "/s",
+      values: local.map((run) => run.perSecond),
+      goal: goals.atLeast(1_000_000, "/s"),
+    }),
+    resultOf({ name: "local actor call: CPU", unit: "µs", values: local.map((run) => run.cpuUs), baseline }),
+  ];
+}
+
+const scenarios = {
+  calls,
+  start,
+  idle,
+  direct: () => direct(pairs),
+  "fan-out": () => fanOut(pairs),
+};
+
+const { values, positionals } = parseArgs({ options: { pairs: { type: "string" } }, allowPositionals: true });
+const pairs = Number(values.pairs ?? PAIRS);
+const chosen = positionals.length === 0 ? Object.keys(scenarios) : positionals;
+const results: Result[] = [];
+pinMyself();
+for (const name of chosen) {
+  const scenario = scenarios[name as keyof typeof scenarios];
+  if (scenario === undefined)
+    throw new Error(`there is no scenario ${name}; there are ${Object.keys(scenarios).join(", ")}`);
+  say(`${name} …`);
+  results.push(...(await scenario()));
+}
+process.stdout.write(`${table(results)}\n`);
+if (positionals.length === 0) await writeResults(results);
+process.exit();

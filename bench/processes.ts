@@ -1,0 +1,136 @@
+// The programs that are measured: each a process of its own on a core of its own, told what to do over its channel.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { Session } from "node:inspector";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+
+/** What is measured runs here, with all its threads; the load comes from the other one. */
+const SERVER_CPU = 0;
+const LOAD_CPU = 1;
+
+const GC_ROUNDS = 6;
+const GC_PAUSE_MS = 250;
+
+export interface Memory {
+  /** Anonymous memory of the process, after garbage collection: no mapped files. */
+  readonly userBytes: number;
+  readonly heapBytes: number;
+}
+
+export interface Measured<Ready> {
+  readonly pid: number;
+  readonly ready: Ready;
+  memory(): Promise<Memory>;
+  /** Of all its threads, in microseconds. */
+  cpuUs(): number;
+  /** With BENCH_PROFILE=<folder> writes a CPU profile of the process while `run` runs, as `<name>.cpuprofile`. */
+  profiled<T>(name: string, run: () => Promise<T>): Promise<T>;
+  stop(): Promise<void>;
+}
+
+export function pinMyself(): void {
+  execFileSync("taskset", ["-acp", String(LOAD_CPU), String(process.pid)], { stdio: "ignore" });
+}
+
+/** `program` is a file of this folder, without its ending. Resolves with what it says when it is ready. */
+export async function startMeasured<Ready>(
+  program: string,
+  argv: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Measured<Ready>> {
+  const ending = import.meta.url.endsWith(".js") ? "js" : "ts";
+  const file = fileURLToPath(new URL(`./${program}.${ending}`, import.meta.url));
+  const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("MADANG_"));
+  const child: ChildProcess = spawn(
+    "taskset",
+    ["-c", String(SERVER_CPU), process.execPath, "--expose-gc", file, ...argv],
+    {
+      env: { ...Object.fromEntries(clean), ...environment },
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    },
+  );
+  const gone = new Promise<never>((_, reject) => {
+    child.once("exit", (code) => reject(new Error(`${program} ended with ${code}`)));
+  });
+  gone.catch(() => undefined);
+  const told = <T>() => new Promise<T>((resolve) => child.once("message", (message) => resolve(message as T)));
+  const ready = await Promise.race([told<Ready>(), gone]);
+  const pid = child.pid ?? 0;
+  return {
+    pid,
+    ready,
+    cpuUs: () => cpuUsOf(pid),
+    async memory() {
+      const answer = told<{ heapBytes: number }>();
+      child.send("memory");
+      const { heapBytes } = await Promise.race([answer, gone]);
+      return { heapBytes, userBytes: anonymousBytesOf(pid) };
+    },
+    async profiled(name, run) {
+      const folder = process.env.BENCH_PROFILE;
+      if (folder === undefined) return run();
+      child.send("profile");
+      const outcome = await run();
+      const written = told();
+      child.send({ profile: join(folder, `${name}.cpuprofile`) });
+      await Promise.race([written, gone]);
+      return outcome;
+    },
+    async stop() {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.send("stop");
+      await ended;
+    },
+  };
+}
+
+/** The other end: says that it is ready, and answers. */
+export function beMeasured(ready: object, stop: () => Promise<void> | void): void {
+  const inspector = new Session();
+  process.on("message", (message: string | { readonly profile: string }) => {
+    if (message === "profile") {
+      inspector.connect();
+      inspector.post("Profiler.enable");
+      inspector.post("Profiler.setSamplingInterval", { interval: 200 });
+      inspector.post("Profiler.start");
+    } else if (typeof message === "object") {
+      inspector.post("Profiler.stop", (_error, { profile }) => {
+        writeFileSync(message.profile, JSON.stringify(profile));
+        inspector.disconnect();
+        process.send?.("profiled");
+      });
+    } else if (message === "memory") {
+      void collectAll().then(() => process.send?.({ heapBytes: process.memoryUsage().heapUsed }));
+    } else if (message === "stop") {
+      void Promise.resolve(stop()).then(() => process.exit());
+    }
+  });
+  process.on("disconnect", () => process.exit()); // whoever measures is gone
+  process.send?.(ready);
+}
+
+/** What the collector does when a process has been quiet for a while: it moves together what lives, and hands pages back. */
+async function collectAll(): Promise<void> {
+  setFlagsFromString("--compact-on-every-full-gc");
+  for (let round = 0; round < GC_ROUNDS; round++) {
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, GC_PAUSE_MS)); // pages are handed back by another thread
+  }
+  setFlagsFromString("--no-compact-on-every-full-gc");
+}
+
+function cpuUsOf(pid: number): number {
+  let sumNs = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    sumNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return sumNs / 1_000;
+}
+
+function anonymousBytesOf(pid: number): number {
+  const line = /RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  return Number(line?.[1] ?? 0) * 1_024;
+}

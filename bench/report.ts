@@ -1,0 +1,56 @@
+// Results as a table and as files.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cpus, release, totalmem } from "node:os";
+import { join } from "node:path";
+import type { Result } from "./measure.ts";
+
+const root = process.cwd();
+const FIRST = "<!-- results: written by make bench -->";
+const LAST = "<!-- end of results -->";
+
+/** A Markdown table. */
+export function table(results: readonly Result[]): string {
+  const heads = ["what", "measured", "baseline", "ratio", "goal", "met"];
+  const rows = results.map((result) => [
+    result.name,
+    withUnit(result.value, result.unit),
+    result.baselineValue === null ? "" : `${withUnit(result.baselineValue, result.unit)} (${result.baseline})`,
+    ratioOf(result),
+    result.goal,
+    result.ok === null ? "" : result.ok ? "yes" : "**no**",
+  ]);
+  return [heads, heads.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
+}
+
+function ratioOf({ ratio, spread, unit }: Result): string {
+  if (spread === null) return ratio === null ? "" : `${ratio} ×`;
+  const [low, high] = spread.map((value) => value.toLocaleString("en"));
+  return ratio === null ? `${low} – ${high} ${unit}` : `${ratio} × (${low} – ${high})`;
+}
+
+function withUnit(value: number, unit: string): string {
+  return `${value.toLocaleString("en", { maximumSignificantDigits: 4 })} ${unit}`;
+}
+
+export async function writeResults(results: readonly Result[]): Promise<void> {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  const about = {
+    atMs: Date.now(),
+    commit: execFileSync("git", ["rev-parse", "HEAD"], { encoding: "utf8" }).trim(),
+    machine: `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    system: `Linux ${release()}`,
+    node: process.version,
+    madang: version,
+  };
+  await mkdir(join(root, "bench/results"), { recursive: true });
+  await writeFile(join(root, "bench/results/latest.json"), `${JSON.stringify({ about, results }, undefined, 2)}\n`);
+  const file = join(root, "docs/performance.md");
+  const text = await readFile(file, "utf8");
+  const before = text.slice(0, text.indexOf(FIRST) + FIRST.length);
+  const after = text.slice(text.indexOf(LAST));
+  const where = `Commit ${about.commit.slice(0, 10)}, ${about.machine}, ${about.system}, Node.js ${about.node.slice(1)}.`;
+  await writeFile(file, `${before}\n\n${where}\n\n${table(results)}\n\n${after}`);
+}
