@@ -1,5 +1,4 @@
 // The door of the edge: the WebSocket endpoint and the HTTP API.
-export { gatewayErrors } from "./errors.ts";
 export {
   createHttpApi,
   createTicketCheck,
