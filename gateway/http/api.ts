@@ -1,8 +1,12 @@
 // The stateless HTTP API: any node with this role answers any request.
 
-import fastifySwagger from "@fastify/swagger";
-import fastifySwaggerUi from "@fastify/swagger-ui";
-import fastify, { type FastifyError } from "fastify";
+import fastify, {
+  type FastifyError,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerOptions,
+  type RouteOptions,
+} from "fastify";
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -50,15 +54,12 @@ export interface HttpApi {
 
 export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   const { settings, clock, log, refs, accounts } = options;
-  const app: App = fastify({
-    logger: false, // requests are logged below, without bodies and headers
+  const app = createApp({
     bodyLimit: settings.bodyBytesMax,
     requestTimeout: settings.requestWithinMs,
     connectionTimeout: settings.requestWithinMs,
     forceCloseConnections: true,
-  }).withTypeProvider<ZodTypeProvider>();
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
+  });
 
   // A request that says it is JSON and has no body asks for nothing wrong.
   const parseJson = app.getDefaultJsonParser("error", "error");
@@ -101,23 +102,10 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   });
   app.options("/*", { schema: { hide: true } }, (_request, reply) => reply.code(204).send());
 
-  await app.register(fastifySwagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: {
-        title: "Madang",
-        version: "1",
-        description: "Accounts, friends, groups and history. Messages travel over the WebSocket: see docs/wire.md.",
-      },
-      components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
-      security: [{ bearer: [] }],
-    },
-    transform: jsonSchemaTransform,
-  });
-  await app.register(fastifySwaggerUi, { routePrefix: "/docs" });
-
-  app.addHook("onRoute", ({ schema }) => {
+  const described: Described[] = [];
+  app.addHook("onRoute", ({ method, url, schema }) => {
     if (schema?.response) schema.response = { ...schema.response, "4xx": shapes.error, "5xx": shapes.error };
+    if (method !== "HEAD" && schema !== undefined && schema.hide !== true) described.push({ method, url, schema });
   });
 
   const context: ApiContext = {
@@ -145,7 +133,22 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   app.get("/metrics", hidden, async (_request, reply) =>
     reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
   );
-  app.get("/openapi.json", hidden, async () => app.swagger());
+  let documentation: ReturnType<typeof createDocumentation> | undefined;
+  const document = async (request: FastifyRequest, reply: FastifyReply) => {
+    documentation ??= createDocumentation(described, app.errorHandler);
+    // A failure to load says nothing of the next time.
+    const pages = await documentation.catch((error: unknown) => {
+      documentation = undefined;
+      throw error;
+    });
+    const { url, headers } = request;
+    const { statusCode, rawPayload, ...answer } = await pages.inject({ url, headers }); // HEAD is answered from it
+    if (statusCode === 404) return reply.callNotFound();
+    const { connection: _, "transfer-encoding": __, ...kept } = answer.headers; // those are of the one connection
+    reply.code(statusCode).headers(kept);
+    return reply.send(rawPayload.length > 0 ? rawPayload : undefined);
+  };
+  for (const url of ["/openapi.json", "/docs", "/docs/*"]) app.get(url, hidden, document);
 
   return {
     app,
@@ -156,6 +159,46 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
     },
     close: () => app.close(),
   };
+}
+
+function createApp(options: FastifyServerOptions = {}): App {
+  const compilersFactory = { buildValidator: () => validatorCompiler, buildSerializer: () => serializerCompiler };
+  return fastify({
+    ...options,
+    logger: false, // requests are logged above, without bodies and headers
+    // Given here and not set later, so that the compilers that these replace are not loaded. Their types know Ajv only.
+    schemaController: { compilersFactory } as unknown as NonNullable<FastifyServerOptions["schemaController"]>,
+  } satisfies FastifyServerOptions).withTypeProvider<ZodTypeProvider>();
+}
+
+type Described = Pick<RouteOptions, "method" | "url" | "schema">;
+
+/**
+ * The OpenAPI document and its page, by an application of their own that has the routes and answers none of them. What it
+ * needs takes a fifth of a second to load, so that the first who reads it waits, and not each start.
+ */
+async function createDocumentation(described: readonly Described[], onError: App["errorHandler"]): Promise<App> {
+  const [swagger, swaggerUi] = await Promise.all([import("@fastify/swagger"), import("@fastify/swagger-ui")]);
+  const app = createApp();
+  app.setErrorHandler(onError);
+  await app.register(swagger.default, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Madang",
+        version: "1",
+        description: "Accounts, friends, groups and history. Messages travel over the WebSocket: see docs/wire.md.",
+      },
+      components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+      security: [{ bearer: [] }],
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register(swaggerUi.default, { routePrefix: "/docs" });
+  for (const route of described) app.route({ ...route, handler: (_request, reply) => reply.callNotFound() });
+  app.get("/openapi.json", { schema: { hide: true } }, async () => app.swagger());
+  await app.ready();
+  return app;
 }
 
 /** Whatever went wrong, as one of ours. */
