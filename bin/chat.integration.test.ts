@@ -73,6 +73,12 @@ describe("madang chat", () => {
     bob.type("/open 1", "hi 안녕", "/who");
     await bob.sees("alice: one");
     await alice.sees("bob: hi 안녕");
+    await bob.sees("· alice"); // only friends see whether somebody is there
+    alice.type("/friend bob");
+    await alice.sees("bob is asked");
+    bob.type("/friend alice");
+    await bob.sees("alice is a friend");
+    bob.type("/who");
     await bob.sees("● alice");
     expect(bob.screen).toMatch(/hello \n +there/);
     expect(await Promise.all([alice.ends(), bob.ends()])).toEqual([0, 0]);

@@ -343,7 +343,11 @@ export class Room {
 
   /** Two requests that cross make a friendship: so asking accepts, too. */
   async #befriend(name: string): Promise<void> {
-    await this.#client.people.befriend((await this.#find(name)).userId);
+    const { userId } = await this.#find(name);
+    await this.#client.people.befriend(userId);
+    const friends = await this.#client.people.friends();
+    const accepted = friends.some((friend) => friend.userId === userId);
+    this.#terminal.print(`${harmless(name)} is ${accepted ? "a friend" : "asked"}.`);
     await this.#present(await this.#client.watchPresence(true), false);
   }
 
