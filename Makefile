@@ -16,9 +16,10 @@ node_modules/.installed: package.json package-lock.json
 dist/.built: node_modules/.installed tsconfig.json $(TS)
 	@rm -rf dist
 	npx --no-install tsc
+	npx --no-install tsx tools/bundle.ts
 	@touch $@
 
-dist: dist/.built ## Compile to dist/
+dist: dist/.built ## Compile to dist/, and bundle the command line
 
 run: dist/.built ## Start one node on its embedded stores (HTTP 8080, WebSocket 8081)
 	@exec node dist/bin/madang.js start
