@@ -175,7 +175,7 @@ type Described = Pick<RouteOptions, "method" | "url" | "schema">;
 
 /**
  * The OpenAPI document and its page, by an application of their own that has the routes and answers none of them. What it
- * needs takes a fifth of a second to load, so that the first who reads it waits, and not each start.
+ * needs takes a tenth of a second to load: the first who reads it waits for that, and not each start.
  */
 async function createDocumentation(described: readonly Described[], onError: App["errorHandler"]): Promise<App> {
   const [swagger, swaggerUi] = await Promise.all([import("@fastify/swagger"), import("@fastify/swagger-ui")]);
