@@ -1,9 +1,9 @@
 // `make bench`: measures beside baselines, prints a table, writes bench/results/latest.json and the tables of
 // docs/performance.md.
 //
-//   node --expose-gc dist/bench/main.js [scenario …] [--pairs N]
+//   node --expose-gc dist/bench/main.js [scenario …] [--pairs N] [--print]
 //
-// With scenarios named, only the table is printed. BENCH_PROFILE=<folder> writes CPU profiles of what is measured.
+// With scenarios named, only their rows are measured and written anew; --print writes nothing. BENCH_PROFILE=<folder> writes CPU profiles of what is measured.
 
 import { parseArgs } from "node:util";
 import { direct } from "./direct.ts";
@@ -46,7 +46,10 @@ const scenarios = {
   "fan-out": () => fanOut(pairs),
 };
 
-const { values, positionals } = parseArgs({ options: { pairs: { type: "string" } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { pairs: { type: "string" }, print: { type: "boolean" } },
+  allowPositionals: true,
+});
 const pairs = Number(values.pairs ?? PAIRS);
 const chosen = positionals.length === 0 ? Object.keys(scenarios) : positionals;
 const results: Result[] = [];
@@ -59,5 +62,5 @@ for (const name of chosen) {
   results.push(...(await scenario()));
 }
 process.stdout.write(`${table(results)}\n`);
-if (positionals.length === 0) await writeResults(results);
+if (!values.print) await writeResults(results);
 process.exit();

@@ -35,22 +35,39 @@ function withUnit(value: number, unit: string): string {
   return `${value.toLocaleString("en", { maximumSignificantDigits: 4 })} ${unit}`;
 }
 
-export async function writeResults(results: readonly Result[]): Promise<void> {
+type Kept = Result & { readonly commit: string };
+
+interface File {
+  readonly results: readonly Kept[];
+}
+
+/** In place of the results of the same names; those of other scenarios stay, each with the commit that it was measured at. */
+export async function writeResults(measured: readonly Result[]): Promise<void> {
+  const commit = execFileSync("git", ["rev-parse", "--short=10", "HEAD"], { encoding: "utf8" }).trim();
+  const path = join(root, "bench/results/latest.json");
+  const before = await readFile(path, "utf8").then(
+    (text) => (JSON.parse(text) as File).results,
+    () => [],
+  );
+  const fresh = measured.map((result) => ({ ...result, commit }));
+  const names = new Set(fresh.map(({ name }) => name));
+  const results: Kept[] = [...before.filter(({ name }) => !names.has(name)), ...fresh];
+
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   const about = {
     atMs: Date.now(),
-    commit: execFileSync("git", ["rev-parse", "HEAD"], { encoding: "utf8" }).trim(),
     machine: `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
     system: `Linux ${release()}`,
     node: process.version,
     madang: version,
   };
   await mkdir(join(root, "bench/results"), { recursive: true });
-  await writeFile(join(root, "bench/results/latest.json"), `${JSON.stringify({ about, results }, undefined, 2)}\n`);
+  await writeFile(path, `${JSON.stringify({ about, results }, undefined, 2)}\n`);
   const file = join(root, "docs/performance.md");
   const text = await readFile(file, "utf8");
   const before = text.slice(0, text.indexOf(FIRST) + FIRST.length);
   const after = text.slice(text.indexOf(LAST));
-  const where = `Commit ${about.commit.slice(0, 10)}, ${about.machine}, ${about.system}, Node.js ${about.node.slice(1)}.`;
+  const commits = [...new Set(results.map((result) => result.commit))].join(", ");
+  const where = `Commit ${commits}; ${about.machine}, ${about.system}, Node.js ${about.node.slice(1)}.`;
   await writeFile(file, `${before}\n\n${where}\n\n${table(results)}\n\n${after}`);
 }

@@ -16,8 +16,10 @@ export function stampedText(intendedMs: number): string {
 
 /** Milliseconds since the text of the frame should have been sent. */
 export function ageMs(frame: Buffer): number {
-  let at = frame.indexOf(MARK_CODE);
-  while (at >= 0 && frame[at + DIGITS + 1] !== MARK_CODE) at = frame.indexOf(MARK_CODE, at + 1);
-  if (at < 0) throw new Error("the frame has no stamp");
-  return performance.now() - Number(frame.toString("latin1", at + 1, at + 1 + DIGITS)) / 1_000;
+  for (let at = frame.indexOf(MARK_CODE); at >= 0; at = frame.indexOf(MARK_CODE, at + 1)) {
+    const digits = frame.toString("latin1", at + 1, at + 1 + DIGITS);
+    // The mark's code may be a byte of a number, too.
+    if (frame[at + DIGITS + 1] === MARK_CODE && /^\d+$/.test(digits)) return performance.now() - Number(digits) / 1_000;
+  }
+  throw new Error("the frame has no stamp");
 }
