@@ -45,13 +45,13 @@ interface File {
 export async function writeResults(measured: readonly Result[]): Promise<void> {
   const commit = execFileSync("git", ["rev-parse", "--short=10", "HEAD"], { encoding: "utf8" }).trim();
   const path = join(root, "bench/results/latest.json");
-  const before = await readFile(path, "utf8").then(
+  const known = await readFile(path, "utf8").then(
     (text) => (JSON.parse(text) as File).results,
     () => [],
   );
   const fresh = measured.map((result) => ({ ...result, commit }));
   const names = new Set(fresh.map(({ name }) => name));
-  const results: Kept[] = [...before.filter(({ name }) => !names.has(name)), ...fresh];
+  const results: Kept[] = [...known.filter(({ name }) => !names.has(name)), ...fresh];
 
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   const about = {
