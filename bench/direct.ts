@@ -153,12 +153,17 @@ async function openLatency({ sockets, frame }: Side, rate: number): Promise<Late
       waiting -= 1;
     };
   }
-  await openLoop(rate, LATENCY_MS, (n, intendedMs) => {
-    const at = n % sockets.length;
-    (intended[at] as number[]).push(intendedMs);
-    waiting += 1;
-    (sockets[at] as RawSocket).send(frame(at, intendedMs));
-  });
+  await openLoop(
+    rate,
+    LATENCY_MS,
+    (n, intendedMs) => {
+      const at = n % sockets.length;
+      (intended[at] as number[]).push(intendedMs);
+      waiting += 1;
+      (sockets[at] as RawSocket).send(frame(at, intendedMs));
+    },
+    true,
+  );
   for (let i = 0; waiting > 0 && i < 100; i++) await pause(20);
   if (waiting > 0) throw new Error(`${waiting} sends are unanswered`);
   return histograms;

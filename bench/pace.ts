@@ -4,8 +4,16 @@
 import { performance } from "node:perf_hooks";
 import { setImmediate } from "node:timers";
 
-/** Calls `send(n, intendedMs)` at `rate` a second until `forMs` are over. */
-export function openLoop(rate: number, forMs: number, send: (n: number, intendedMs: number) => void): Promise<number> {
+/**
+ * Calls `send(n, intendedMs)` at `rate` a second until `forMs` are over: to the millisecond, or, with `spin`, as exactly as a
+ * core can that does nothing else.
+ */
+export function openLoop(
+  rate: number,
+  forMs: number,
+  send: (n: number, intendedMs: number) => void,
+  spin = false,
+): Promise<number> {
   const startMs = performance.now();
   let n = 0;
   return new Promise((resolve) => {
@@ -14,7 +22,7 @@ export function openLoop(rate: number, forMs: number, send: (n: number, intended
       const due = Math.min(nowMs - startMs, forMs) * (rate / 1_000);
       for (; n < due; n++) send(n, startMs + n / (rate / 1_000));
       if (nowMs - startMs >= forMs) resolve(n);
-      else if (rate > 2_000) setImmediate(step);
+      else if (spin) setImmediate(step);
       else setTimeout(step, 1);
     };
     step();
