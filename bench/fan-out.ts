@@ -20,6 +20,8 @@ const WARM_UP_RATE = 50_000;
 /** One delivery in so many has its age looked at. */
 const SAMPLE = 97;
 const LATE_MS = 200;
+/** By then all pointers are durable, and confirmed to their channels. */
+const POINTERS_MS = 2_500;
 const HIGHEST_STEPS = [200_000, 300_000, 400_000, 505_000, 600_000, 700_000, 800_000, 1_000_000];
 /** The rate is counted from here: before, deliveries are still on their way. */
 const RATE_FROM_MS = 500;
@@ -122,6 +124,7 @@ async function paced({ process: server, sockets, frame }: Side, rate: number, fo
   const own = process.cpuUsage(before.own);
   const due = sent * GROUP_PEOPLE;
   for (let waits = 0; delivered < due && waits < 500; waits++) await pause(20);
+  await pause(POINTERS_MS);
   const cpuUs = server.cpuUs() - before.cpuUs; // with all that the messages caused
   if (delivered !== due) throw new Error(`${due} deliveries were due, ${delivered} came`);
   return {
