@@ -9,6 +9,7 @@ export {
   type Turn,
 } from "./actor.ts";
 export { type Clock, pause, systemClock, type Timer } from "./clock.ts";
+export type { Control, ControlEvents } from "./control/port.ts";
 export {
   assert,
   type ErrorDetails,

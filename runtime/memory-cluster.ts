@@ -3,7 +3,7 @@
 
 import type { Clock } from "./clock.ts";
 import { createMemoryMembership } from "./membership/memory.ts";
-import type { Membership, Role } from "./membership/port.ts";
+import { type Membership, newMember, type Role } from "./membership/port.ts";
 import { createMemoryPlacement } from "./placement/memory.ts";
 import type { Placement } from "./placement/port.ts";
 import { createMemoryNetwork } from "./transport/memory.ts";
@@ -43,7 +43,7 @@ export function createMemoryCluster(options: MemoryClusterOptions): MemoryCluste
   return {
     join: (nodeId, roles) => ({
       transport: network.join(nodeId),
-      membership: membership.join({ nodeId, roles }),
+      membership: membership.join(newMember(nodeId, roles)),
       placement: placement.join(nodeId),
     }),
     spread: placement.spread,

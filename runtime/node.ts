@@ -118,6 +118,7 @@ class NodeRuntime implements Node, Caller {
       onAssigned: (tenure) => this.#assigned(tenure),
       onHandoff: (tenure) => this.#host.release(tenure),
       onRevoked: (tenure) => this.#host.revoke(tenure),
+      onOwnersChanged: () => {},
     });
   }
 

@@ -49,6 +49,7 @@ export function createMemoryPlacement(options: MemoryPlacementOptions): MemoryPl
         view.table[shard] = owner;
         if (id === nodeId) view.events?.onAssigned({ shard, epoch });
         else if (known?.nodeId === id) view.events?.onRevoked({ shard, epoch: known.epoch });
+        view.events?.onOwnersChanged([shard]);
       };
       if (id === nodeId || hintDelayMs === 0) learn();
       else clock.after(hintDelayMs, learn);

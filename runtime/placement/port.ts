@@ -15,6 +15,8 @@ export interface PlacementEvents {
   onHandoff(tenure: Tenure): Promise<void>;
   /** The shard is gone already. */
   onRevoked(tenure: Tenure): void;
+  /** These shards have other owners, or the same at a higher epoch: what their actors were sending may be lost. */
+  onOwnersChanged(shards: readonly number[]): void;
 }
 
 export interface Placement {
