@@ -1,7 +1,7 @@
 // The door of the chat domain: its three kinds of actor, ready to be hosted.
 
 import type { ServiceDescriptor } from "../proto/index.ts";
-import { ChannelService, GatewayService, PresenceService, UserService } from "../proto/index.ts";
+import { ChannelService, FollowerService, GatewayService, PresenceService, UserService } from "../proto/index.ts";
 import { type ActorDefinition, type Clock, defineActor, type Logger, type References } from "../runtime/index.ts";
 import type { ChannelLogStore, RegisterStore } from "../storage/index.ts";
 import { Channel } from "./channel/channel.ts";
@@ -42,11 +42,12 @@ export function createChat(options: ChatOptions): Chat {
     const channels = references(ChannelService);
     const presences = references(PresenceService);
     const gateways = references(GatewayService);
+    const followers = references(FollowerService);
     const { pointerFlushMs, watermarkFlushMs } = settings;
     const inboxWriter = new InboxWriter({ clock, registers, channels, pointerFlushMs, watermarkFlushMs, log });
     return {
       inboxWriter,
-      channel: { logs, registers, users, settings, userExists: options.userExists },
+      channel: { logs, registers, users, followers, settings, userExists: options.userExists },
       user: { logs, registers, channels, gateways, inboxWriter, usedTickets: new UsedTickets(), settings },
       presence: { registers, users, presences, settings, friendsOf: options.friendsOf },
     };

@@ -311,6 +311,15 @@ export class Host implements Surroundings {
     this.#options.onLost(tenure, highestEpoch);
   }
 
+  /** For actors that wait for an answer to one-way mail: it will not come from those who are affected. */
+  mailLost(isAffected: (actorId: string) => boolean): void {
+    for (const kind of this.kinds.values()) {
+      for (const { phase, actor } of kind.activations.values()) {
+        if (phase === "active") actor?.mailLost?.(isAffected);
+      }
+    }
+  }
+
   /** The directory says that the shard is elsewhere already: as lost, but nobody needs to be told. */
   revoke(tenure: Tenure): void {
     this.#lost(tenure, 0);

@@ -54,6 +54,13 @@ export interface Node {
   references<S extends ServiceDescriptor>(service: S): References<S>;
   /** Answers for a service that is addressed by node. */
   serve<S extends ServiceDescriptor>(service: S, handlers: NodeHandlers<S>): void;
+  /**
+   * What actors have sent to this node may be lost: those whose owner has changed, or whose owner's way to here broke. Whoever
+   * lives on what they tell asks them anew.
+   */
+  onMailLost(listener: (isAffected: (actorId: string) => boolean) => void): void;
+  /** Of the actor's present owner, as far as this node knows; 0 if nobody is known. */
+  epochOf(actorId: string): number;
   stats(): NodeStats;
   /** Lets all shards go, then leaves. */
   close(): Promise<void>;
@@ -63,9 +70,8 @@ export interface NodeStats {
   readonly activations: number;
   readonly waitingMessages: number;
   readonly waitingBytes: number;
-  readonly batchesIn: number;
-  readonly batchesOut: number;
-  readonly malformedBatches: number;
+  /** Of the way to and from other nodes; counters since the start, but for `calls…`, which say how it is now. */
+  readonly mail: PostOffice["stats"] & { readonly callsOut: number; readonly callsIn: number };
   readonly kinds: Readonly<Record<string, KindStats & { readonly activations: number }>>;
 }
 
@@ -88,6 +94,7 @@ class NodeRuntime implements Node, Caller {
   readonly #deadlines: Deadlines;
   readonly #served = new Map<string, { readonly service: ServiceDescriptor; readonly handlers: AnyHandlers }>();
   readonly #takeOvers: Tenure[] = [];
+  readonly #mailLostListeners: ((isAffected: (actorId: string) => boolean) => void)[] = [];
   #takingOver = 0;
   #closed = false;
 
@@ -109,17 +116,41 @@ class NodeRuntime implements Node, Caller {
     });
     for (const definition of options.actors) this.#host.define(definition);
     this.#deadlines = new Deadlines(clock, settings.deadlineSweepMs);
-    this.#office = new PostOffice(nodeId, clock, options.transport, {
-      method: (service, method) => this.#descriptor(service)?.methods[method],
-      arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
+    this.#office = new PostOffice({
+      nodeId,
+      clock,
+      transport: options.transport,
+      settings,
+      arrivals: {
+        method: (service, method) => this.#descriptor(service)?.methods[method],
+        arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
+        ownerOf: (service, id) => (this.#served.get(service)?.service.onNode ? id : this.#ownerOfActor(id)),
+        lostFrom: (from) => this.#tellMailLost((id) => this.#ownerOfActor(id) === from),
+        lostTo: (to) => this.#host.mailLost((id) => this.#ownerOfActor(id) === to),
+      },
     });
     membership.onLeft((left) => this.#office.nodeLeft(left));
     placement.open({
       onAssigned: (tenure) => this.#assigned(tenure),
       onHandoff: (tenure) => this.#host.release(tenure),
       onRevoked: (tenure) => this.#host.revoke(tenure),
-      onOwnersChanged: () => {},
+      onOwnersChanged: (shards) => {
+        const changed = new Set(shards);
+        this.#tellMailLost((id) => changed.has(shardOf(id, settings.shardCount)));
+      },
     });
+  }
+
+  onMailLost(listener: (isAffected: (actorId: string) => boolean) => void): void {
+    this.#mailLostListeners.push(listener);
+  }
+
+  epochOf(actorId: string): number {
+    return this.#options.placement.ownerOf(shardOf(actorId, this.#settings.shardCount))?.epoch ?? 0;
+  }
+
+  #tellMailLost(isAffected: (actorId: string) => boolean): void {
+    for (const listener of this.#mailLostListeners) listener(isAffected);
   }
 
   #descriptor(service: string): ServiceDescriptor | undefined {
@@ -273,7 +304,10 @@ class NodeRuntime implements Node, Caller {
   }
 
   #ownerOf(service: ServiceDescriptor, id: string): string | undefined {
-    if (service.onNode) return id;
+    return service.onNode ? id : this.#ownerOfActor(id);
+  }
+
+  #ownerOfActor(id: string): string | undefined {
     return this.#options.placement.ownerOf(shardOf(id, this.#settings.shardCount))?.nodeId;
   }
 
@@ -338,16 +372,14 @@ class NodeRuntime implements Node, Caller {
 
   stats(): NodeStats {
     const { load, kinds } = this.#host;
-    const { batchesIn, batchesOut, malformed } = this.#office.stats;
+    const waiting = this.#office.waiting;
     const each = ([name, { stats, activations }]: [string, Kind]) =>
       [name, { ...stats, activations: activations.size }] as const;
     return {
       activations: this.#host.activations,
       waitingMessages: load.messages,
       waitingBytes: load.bytes,
-      batchesIn,
-      batchesOut,
-      malformedBatches: malformed,
+      mail: { ...this.#office.stats, callsOut: waiting.out, callsIn: waiting.in },
       kinds: Object.fromEntries([...kinds].map(each)),
     };
   }
@@ -355,6 +387,7 @@ class NodeRuntime implements Node, Caller {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#host.close();
+    this.#office.close();
     await this.#options.transport.close();
   }
 }

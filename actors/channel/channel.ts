@@ -7,6 +7,7 @@
 // (C5) Nothing leaves before the wake row that covers it is durable.
 
 import {
+  type AnnounceRequest,
   type ChangeRequest,
   type ChannelService,
   type ConfirmNotice,
@@ -15,6 +16,9 @@ import {
   type DescribeReply,
   type DescribeRequest,
   Entry,
+  type FollowerService,
+  type FollowReply,
+  type FollowRequest,
   type HistoryReply,
   type HistoryRequest,
   type Membership,
@@ -25,6 +29,7 @@ import {
   Role,
   Shed,
   type TypingChange,
+  type UnfollowNotice,
   type UserService,
   type WhyReply,
   type WhyRequest,
@@ -45,6 +50,7 @@ import { typingFrame } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
 import type { Audience } from "./audience.ts";
 import { FanOut } from "./fan-out.ts";
+import { Followers } from "./followers.ts";
 import { historyRange } from "./history.ts";
 import { Receipts } from "./receipts.ts";
 import { checkChange } from "./rights.ts";
@@ -55,6 +61,7 @@ export interface ChannelPorts {
   readonly logs: ChannelLogStore;
   readonly registers: RegisterStore;
   readonly users: References<typeof UserService>;
+  readonly followers: References<typeof FollowerService>;
   readonly settings: ChatSettings;
   /** Whether an account of this id exists; asked before a 1:1 gets its first entry. */
   readonly userExists: (userId: number) => Promise<boolean>;
@@ -68,6 +75,9 @@ interface Waiting {
 }
 
 const nobody: readonly number[] = [];
+/** The author of what no user has written, and the asker that is the house itself. */
+const SYSTEM = 0;
+const theHouse = { visibleFrom: 1 };
 
 export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   readonly #context: ActorContext;
@@ -76,6 +86,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   readonly #state: ChannelState;
   readonly #fanOut: FanOut;
   readonly #receipts: Receipts;
+  readonly #followers: Followers;
   #audience: Audience;
   #waiting: Waiting[] = [];
   #snapshotAt: number;
@@ -128,7 +139,14 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
       users: ports.users,
       logs: ports.logs,
       settings: ports.settings,
+      onSent: (firstId, records) => this.#followers.tell(firstId, records),
       onProgress: () => this.#progressed(),
+    });
+    this.#followers = new Followers({
+      channelId: context.id,
+      clock: context.clock,
+      references: ports.followers,
+      settings: ports.settings,
     });
     this.#audience = this.#fanOut.book.of(state.members.keys());
     this.#receipts = new Receipts({
@@ -274,6 +292,30 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     return !this.#state.direct && this.#state.lastId === 0 ? chatErrors.NO_SUCH_CHANNEL() : chatErrors.NOT_A_MEMBER();
   }
 
+  // ---- internal services
+
+  /** (C2) holds for services too: producer and number of the system, whose user id is 0. */
+  async announce({ producer, number, text }: AnnounceRequest): Promise<Later<PostReply>> {
+    if (this.#state.lastId === 0) throw chatErrors.NO_SUCH_CHANNEL();
+    checkContent({ text: { text, replyTo: 0 } }, this.#ports.settings);
+    const content: Content = { system: { text } };
+    const kept = this.#alreadyKept(SYSTEM, producer, number, content);
+    if (kept !== undefined) return kept;
+    await this.#context.wakeOnFailover();
+    return this.#append(SYSTEM, producer, number, content);
+  }
+
+  async follow({ follower, leaseMs }: FollowRequest): Promise<FollowReply> {
+    const lastId = this.#log.settled; // before the verify: what settles meanwhile is told
+    const granted = this.#followers.add(follower, leaseMs);
+    await this.#context.verify();
+    return { lastId, leaseMs: granted };
+  }
+
+  unfollow({ follower }: UnfollowNotice): void {
+    this.#followers.remove(follower);
+  }
+
   // ---- members
 
   async create(request: CreateRequest): Promise<Later<PostReply>> {
@@ -306,7 +348,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   // ---- reading
 
   async history({ userId, history }: HistoryRequest): Promise<HistoryReply> {
-    const member = this.#state.members.get(userId);
+    const member = userId === SYSTEM ? theHouse : this.#state.members.get(userId);
     if (member === undefined || !history) throw this.#notAMember();
     const lastId = this.#log.settled;
     const verified = this.#context.verify();
@@ -314,7 +356,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const read = ranges.map((range) => this.#ports.logs.read(this.#context.id, range));
     const [parts] = await Promise.all([Promise.all(read), verified]);
     // Removed while the store was read: the border holds for this reader too.
-    if (!this.#state.members.has(userId)) throw this.#notAMember();
+    if (userId !== SYSTEM && !this.#state.members.has(userId)) throw this.#notAMember();
     const rows = parts.flat().sort((a, b) => a.id - b.id);
     return { entries: rows.map((row) => row.record), firstVisibleId: member.visibleFrom, lastId };
   }
@@ -419,7 +461,12 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   // ---- lifecycle
 
   canPassivate(): boolean {
-    return !this.#log.busy && this.#log.settled === this.#log.tail && this.#fanOut.complete;
+    const finished = !this.#log.busy && this.#log.settled === this.#log.tail && this.#fanOut.complete;
+    return finished && this.#followers.count === 0;
+  }
+
+  mailLost(isAffected: (actorId: string) => boolean): void {
+    this.#fanOut.sendAgainTo(isAffected);
   }
 
   async deactivate(): Promise<void> {

@@ -31,6 +31,8 @@ export interface FanOutOptions {
   readonly users: References<typeof UserService>;
   readonly logs: ChannelLogStore;
   readonly settings: ChatSettings;
+  /** These entries, in order, have left for the first time. */
+  readonly onSent: (firstId: number, records: readonly Uint8Array[]) => void;
   /** Something was confirmed. */
   readonly onProgress: () => void;
 }
@@ -113,6 +115,10 @@ export class FanOut {
       before.to = last.id;
     else this.#sent.push({ from: first.id, to: last.id, audience, removed, added });
     this.#deliver(entries, audience.recipients, { audience, removed, added });
+    this.#options.onSent(
+      first.id,
+      entries.map((entry) => entry.record),
+    );
   }
 
   #deliver(
@@ -171,19 +177,27 @@ export class FanOut {
     if (this.#again !== undefined || this.book.complete) return;
     this.#again = this.#options.context.after(this.#options.settings.redeliverAfterMs, async () => {
       this.#again = undefined;
-      await this.#sendAgain();
+      await this.#sendAgain(everybody);
       this.#armAgain();
     });
+  }
+
+  /** Their mail was lost: what they have not confirmed is not waited for. */
+  sendAgainTo(isAffected: (actorId: string) => boolean): void {
+    if (this.book.complete || !this.#sent.some(({ audience }) => audience.keys.some(isAffected))) return;
+    this.#options.context.after(0, () => this.#sendAgain(isAffected));
   }
 
   /**
    * (F3) The newest entries of a range are enough: the pointer tells the device how far the channel goes, and a device fills
    * what it lacks by history.
    */
-  async #sendAgain(): Promise<void> {
+  async #sendAgain(whom: (actorId: string) => boolean): Promise<void> {
     const { channelId, logs, settings } = this.#options;
     for (const range of [...this.#sent]) {
-      const late = range.audience.recipients.filter(({ sent, confirmed }) => confirmed < sent && confirmed < range.to);
+      const late = range.audience.recipients.filter(
+        ({ key, sent, confirmed }) => confirmed < sent && confirmed < range.to && whom(key),
+      );
       if (late.length === 0) continue;
       const rows = await logs.read(channelId, {
         from: range.from,
@@ -200,6 +214,8 @@ export class FanOut {
     }
   }
 }
+
+const everybody = () => true;
 
 function plain(entry: Pick<Outgoing, "removed" | "added">): boolean {
   return entry.removed.length === 0 && entry.added === undefined;

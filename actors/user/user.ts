@@ -316,11 +316,11 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   async deactivate(): Promise<void> {
     await this.#ports.inboxWriter.flush();
-    this.#sessions.reattach();
+    this.#sessions.reattach(this.context.epoch);
   }
 
   lost(): void {
     this.isLost = true;
-    this.#sessions.reattach();
+    this.#sessions.reattach(this.context.epoch);
   }
 }

@@ -124,8 +124,12 @@ class Server implements SocketServer {
       push: (notice) => this.#push(notice),
       tell: ({ sessionId, frame, shed: _ }) => this.#tell(sessionId, frame),
       close: ({ sessionId, reason }) => this.#goAway(sessionId, reason),
-      reattach: ({ sessionId }) => void this.#reattach(sessionId),
+      reattach: ({ sessionId, epoch }) => {
+        const session = this.#sessions.get(sessionId);
+        if (session !== undefined && session.epoch <= epoch) void this.#reattach(session);
+      },
     });
+    options.node.onMailLost((isAffected) => void this.#mailLost(isAffected));
     this.#app = uws.App();
     this.#app.ws<Session>("/*", {
       compression: uws.DISABLED,
@@ -168,6 +172,7 @@ class Server implements SocketServer {
       phase: phases.new,
       identity: undefined,
       epoch: 0,
+      attachment: "idle",
       pending: undefined,
       requestsInFlight: 0,
       tokens: this.#settings.framesBurst,
@@ -334,7 +339,7 @@ class Server implements SocketServer {
   #hello(session: Session, frame: ClientFrame): void {
     const { hello } = frame;
     if (session.phase.name !== "new" || !hello) return this.#refuse(session, gatewayErrors.HELLO_EXPECTED());
-    session.phase = { name: "attaching", held: [], overflowed: false };
+    session.phase = { name: "attaching", held: [], overflowed: false, userId: 0 };
     this.#attach(session, frame.request, hello.ticket, hello.cursor).catch((thrown) => {
       this.#fail(session, frame.request, toMadangError(thrown));
       this.#end(session, GoAwayReason.PROTOCOL, REFUSED);
@@ -346,8 +351,10 @@ class Server implements SocketServer {
     checkId(cursor);
     const { userId, deviceId, loginId, ticketId, expiresMs } = await verifyTicket(ticket); // (G2)
     if (session.socket === undefined) return;
+    if (session.phase.name === "attaching") session.phase.userId = userId;
     const attach = { gateway: node.nodeId, sessionId: session.id, deviceId, loginId, cursor };
     const user = refs.user(String(userId));
+    session.attachment = "running";
     const reply = await user.attach({ ...attach, ticketId, ticketExpiresMs: expiresMs });
     if (session.socket === undefined) {
       user.detach({ gateway: node.nodeId, sessionId: session.id });
@@ -375,6 +382,7 @@ class Server implements SocketServer {
       if (phase.overflowed) this.#outbox.tellToSync(session);
     }
     this.#report(session, SessionState.ALIVE);
+    this.#attached(session);
   }
 
   async #sync(session: Session, request: number, cursor: number): Promise<void> {
@@ -409,21 +417,52 @@ class Server implements SocketServer {
   }
 
   /** The user's actor has left its node, or was lost: attach where it is now; what was pushed between is synced. */
-  async #reattach(sessionId: number): Promise<void> {
-    const session = this.#sessions.get(sessionId);
-    if (session?.identity === undefined || this.#closing) return;
+  async #reattach(session: Session): Promise<void> {
+    if (session.attachment !== "idle") {
+      session.attachment = "again";
+      return;
+    }
+    if (session.identity === undefined || this.#closing) return;
     const { userId, deviceId, loginId } = session.identity;
     const { refs, node, log } = this.#options;
-    const attach = { gateway: node.nodeId, sessionId, deviceId, loginId, cursor: CURSOR_NONE };
+    const attach = { gateway: node.nodeId, sessionId: session.id, deviceId, loginId, cursor: CURSOR_NONE };
+    session.attachment = "running";
     try {
       const { epoch } = await refs.user(String(userId)).attach({ ...attach, ticketId: "", ticketExpiresMs: 0 });
       session.epoch = epoch;
       this.#outbox.tellToSync(session);
+      this.#report(session, session.silent ? SessionState.SILENT : SessionState.ALIVE); // its presence may have moved too
+      this.#attached(session);
     } catch (thrown) {
+      session.attachment = "idle";
       const error = toMadangError(thrown);
-      if (error.code === "UNAUTHENTICATED") return this.#goAway(sessionId, GoAwayReason.SESSION_ENDED);
-      log.warn({ session: sessionId, error }, "a session could not be attached anew");
+      if (error.code === "UNAUTHENTICATED") return this.#goAway(session.id, GoAwayReason.SESSION_ENDED);
+      log.warn({ session: session.id, error }, "a session could not be attached anew");
       this.#end(session, GoAwayReason.SHUTDOWN, GOING_AWAY);
+    }
+  }
+
+  /** Its actor may have moved on, or its pushes been lost, while it was attached. */
+  #attached(session: Session): void {
+    const { node } = this.#options;
+    const stale = session.epoch < node.epochOf(String(session.identity?.userId));
+    const again = session.attachment === "again" || stale;
+    session.attachment = "idle";
+    if (again && session.socket !== undefined) void this.#reattach(session);
+  }
+
+  /** In waves: a whole node may have gone, and the others have to take its users in. */
+  async #mailLost(isAffected: (actorId: string) => boolean): Promise<void> {
+    let inWave = 0;
+    for (const session of [...this.#sessions.values()]) {
+      const userId =
+        session.identity?.userId ?? (session.phase.name === "attaching" ? session.phase.userId : undefined);
+      if (userId === undefined || session.socket === undefined || !isAffected(String(userId))) continue;
+      // While it is being attached, a new owner shows by its epoch; what is lost of the present one shows nowhere else.
+      const moved = this.#options.node.epochOf(String(userId)) > session.epoch;
+      if (session.attachment === "idle" || !moved) void this.#reattach(session);
+      inWave += 1;
+      if (inWave % this.#settings.closeWaveSessions === 0) await pause(this.#clock, CLOSE_WAVE_PAUSE_MS);
     }
   }
 

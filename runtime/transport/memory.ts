@@ -17,9 +17,13 @@ export interface MemoryNetworkOptions {
   readonly clock: Clock;
   /** One way. */
   readonly delayMs?: number;
+  readonly messageBytesMax?: number;
 }
 
-export function createMemoryNetwork({ clock, delayMs = 0 }: MemoryNetworkOptions): MemoryNetwork {
+const MESSAGE_BYTES_MAX = 1_048_576;
+
+export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
+  const { clock, delayMs = 0, messageBytesMax = MESSAGE_BYTES_MAX } = options;
   const nodes = new Map<string, TransportEvents>();
   const dead = new Set<string>();
   const cuts = new Set<string>();
@@ -31,15 +35,16 @@ export function createMemoryNetwork({ clock, delayMs = 0 }: MemoryNetworkOptions
 
   return {
     join: (nodeId) => ({
+      messageBytesMax,
       open: (events) => void nodes.set(nodeId, events),
-      send(to, _lane, bytes, notDelivered) {
+      send(to, lane, bytes, notDelivered) {
         if (dead.has(nodeId)) return;
         const copy = bytes.slice();
         pass(() => {
           if (cuts.has(`${nodeId}>${to}`)) return;
           const receiver = nodes.get(to);
           if (receiver === undefined) notDelivered();
-          else if (!dead.has(nodeId)) receiver.onBatch(nodeId, copy);
+          else if (!dead.has(nodeId)) receiver.onBatch(nodeId, lane, copy);
         });
       },
       async close() {
