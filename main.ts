@@ -97,6 +97,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
     refs,
     verifyTicket: createTicketCheck(createTokens(key, clock, config.http), accounts),
     settings: config.gateway,
+    elsewhere: () => "",
     rules: { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax },
     clock,
     random,
@@ -113,7 +114,8 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
     clock,
     log,
     settings: config.http,
-    gatewayUrl: () => config.node.wsUrl || address.ws,
+    random,
+    gateways: () => [{ url: config.node.wsUrl || address.ws, region: "", sessions: 0, sessionsMax: 1 }],
     ready: () => ready,
     metrics: metrics.registry,
   });

@@ -1,8 +1,10 @@
 // The door of the edge: the WebSocket endpoint and the HTTP API.
 export {
+  createHealthServer,
   createHttpApi,
   createTicketCheck,
   createTokens,
+  type GatewayChoice,
   type HttpApi,
   type HttpSettings,
   httpDefaults,

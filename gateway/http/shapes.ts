@@ -79,3 +79,12 @@ export const page = z.object({
   firstVisibleId: z.number(),
   lastId: z.number(),
 });
+
+/** What a client says of where it is, and of gateways that it could not reach. `avoid` may come more than once. */
+export const gatewayWish = z.object({
+  region: z.string().max(64).default(""),
+  avoid: z
+    .union([z.string().max(256), z.array(z.string().max(256)).max(16)])
+    .default([])
+    .transform((value) => (typeof value === "string" ? [value] : value)),
+});

@@ -86,6 +86,7 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     presence: node.references(PresenceService),
   };
   const sockets = createSocketServer({
+    elsewhere: () => "",
     node,
     refs,
     async verifyTicket(ticket) {

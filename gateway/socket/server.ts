@@ -55,6 +55,8 @@ export interface SocketServerOptions {
   readonly refs: ActorRefs;
   readonly verifyTicket: (ticket: string) => Promise<TicketClaims>;
   readonly settings: GatewaySettings;
+  /** Address of another gateway, for clients that are sent away; empty if there is none. */
+  readonly elsewhere: () => string;
   readonly rules: SessionRules;
   readonly clock: Clock;
   readonly random: Random;
@@ -497,7 +499,8 @@ class Server implements SocketServer {
     if (session.socket === undefined || session.phase.name === "closed") return;
     const reconnectWithinMs =
       reason === GoAwayReason.SHUTDOWN ? Math.floor(this.#options.random.next() * this.#settings.goAwayWithinMs) : 0;
-    const goAway = { reason, reconnectWithinMs, to: "" };
+    const to = reason === GoAwayReason.SHUTDOWN ? this.#options.elsewhere() : "";
+    const goAway = { reason, reconnectWithinMs, to };
     this.#outbox.frame(session, ServerFrame.encode({ request: 0, goAway }).finish());
     this.#outbox.flushOne(session);
     session.phase = phases.closed;

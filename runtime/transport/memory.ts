@@ -9,6 +9,8 @@ export interface MemoryNetwork {
   /** Nothing passes from one to the other, without a word to the sender. */
   cut(from: string, to: string): void;
   heal(): void;
+  /** What a service says to this node, as one that routes. */
+  request(nodeId: string, service: string, bytes: Uint8Array): void;
   /** The node neither sends nor receives any more. */
   kill(nodeId: string): void;
 }
@@ -53,6 +55,7 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     }),
     cut: (from, to) => void cuts.add(`${from}>${to}`),
     heal: () => cuts.clear(),
+    request: (nodeId, service, bytes) => pass(() => nodes.get(nodeId)?.onRequest(service, bytes)),
     kill(nodeId) {
       dead.add(nodeId);
       nodes.delete(nodeId);

@@ -10,7 +10,7 @@ import * as shapes from "../shapes.ts";
 import { refreshHash } from "../tokens.ts";
 
 export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): void {
-  const { accounts, attempts, gatewayUrl, passwords, refs, settings, tokens, clock } = context;
+  const { accounts, attempts, gatewayFor, passwords, refs, settings, tokens, clock } = context;
   const refreshUntilMs = () => clock.wallMs() + settings.refreshTokenS * 1_000;
   const credentialsOf = async (identity: Parameters<typeof tokens.issueAccess>[0], refreshToken: string) => ({
     userId: identity.userId,
@@ -115,12 +115,13 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
       schema: {
         summary: "A ticket for one WebSocket connection",
         tags: ["sessions"],
+        querystring: shapes.gatewayWish,
         response: { 201: z.object({ ticket: z.string(), expiresInS: z.number(), url: z.string() }) },
       },
     },
     async (request, reply) => {
       const ticket = await tokens.issueTicket(await whoAsks(request));
-      return reply.code(201).send({ ticket, expiresInS: settings.ticketS, url: gatewayUrl() });
+      return reply.code(201).send({ ticket, expiresInS: settings.ticketS, url: gatewayFor(request.query) });
     },
   );
 
@@ -130,10 +131,11 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
       schema: {
         summary: "The WebSocket address to use",
         tags: ["sessions"],
+        querystring: shapes.gatewayWish,
         response: { 200: z.object({ url: z.string() }) },
       },
     },
-    async () => ({ url: gatewayUrl() }),
+    async (request) => ({ url: gatewayFor(request.query) }),
   );
 
   app.get(
