@@ -16,7 +16,15 @@ import {
 } from "./gateway/index.ts";
 import { createMetrics } from "./metrics.ts";
 import { ChannelService, PresenceService, UserService } from "./proto/index.ts";
-import { createMemoryCluster, createNode, type Logger, type Node, systemClock, systemRandom } from "./runtime/index.ts";
+import {
+  createMemoryCluster,
+  createNode,
+  type Logger,
+  type Node,
+  noTracer,
+  systemClock,
+  systemRandom,
+} from "./runtime/index.ts";
 import { openEmbeddedAccounts } from "./storage/accounts/index.ts";
 import { openEmbeddedStores } from "./storage/index.ts";
 
@@ -98,6 +106,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
     verifyTicket: createTicketCheck(createTokens(key, clock, config.http), accounts),
     settings: config.gateway,
     elsewhere: () => "",
+    tracer: noTracer,
     rules: { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax },
     clock,
     random,

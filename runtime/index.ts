@@ -31,6 +31,7 @@ export { type Random, randomBelow, seededRandom, systemRandom } from "./random.t
 export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";
 export { shardOf } from "./shard.ts";
+export { noTracer, type Span, type Tracer } from "./tracing.ts";
 export type { Transport, TransportEvents } from "./transport/port.ts";
 export { createVirtualClock, type VirtualClock } from "./virtual-clock.ts";
 export type { WakeList, WakeRow } from "./wake.ts";
