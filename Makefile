@@ -1,7 +1,7 @@
 # Madang. `make` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench gen clean dist
+.PHONY: help run demo test check bench services gen clean dist
 
 TS := $(shell git ls-files '*.ts' '*.js' '*.proto' 2>/dev/null)
 
@@ -40,6 +40,9 @@ check: node_modules/.installed ## Format, types, lint, boundaries, dead code, ge
 
 bench: dist/.built ## Measure speed and memory beside their baselines
 	@exec node --expose-gc dist/bench/main.js
+
+services: node_modules/.installed ## Start NATS, Consul, Cassandra and PostgreSQL on loopback, built at the first time
+	@exec node --import tsx tools/services/main.ts $(ARGS)
 
 gen: node_modules/.installed ## Generate proto/gen from the .proto files
 	npx --no-install tsx tools/gen.ts

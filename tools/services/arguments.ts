@@ -34,7 +34,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const only = values.only === undefined ? engineNames : values.only.split(",").map(engineName);
   const nodes = values.cassandra ?? "3";
   if (nodes !== "1" && nodes !== "3") refuse(`--cassandra takes 1 or 3, not ${nodes}`);
-  if (end === argv.length - 1) refuse("-- is followed by a command");
+  if (end !== -1 && end === argv.length - 1) refuse("-- is followed by a command");
   return {
     help: values.help ?? false,
     only,
