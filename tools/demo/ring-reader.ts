@@ -31,7 +31,7 @@ export async function readRing(
   try {
     const rows: Row[] = [];
     const all = client.stream("SELECT channel_id, bucket, message_id, record FROM messages", [], { autoPage: true });
-    for await (const row of all as AsyncIterable<types.Row>) {
+    for await (const row of all as unknown as AsyncIterable<types.Row>) {
       const messageId = Number(row.get("message_id"));
       const bucket = Number(row.get("bucket"));
       if (bucket !== Math.floor((messageId - 1) / BUCKET_ROWS))
