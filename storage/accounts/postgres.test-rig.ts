@@ -1,0 +1,56 @@
+// For tests on a real PostgreSQL: a database of their own with a name by chance, dropped at the end.
+
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { afterAll, beforeAll } from "vitest";
+
+export interface TestDatabase {
+  /** With the name and password of DATABASE_URL. */
+  readonly url: string;
+  readonly name: string;
+  /** Behind the back of the stores. */
+  query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /** Ends every connection but this one, as a restarted server does. Gives how many there were. */
+  cutAll(): Promise<number>;
+  /** Removes all tables. */
+  clear(): Promise<void>;
+}
+
+/** Makes a database before the tests of the file. */
+export function useDatabase(): TestDatabase {
+  const server = process.env.DATABASE_URL;
+  if (server === undefined) throw new Error("DATABASE_URL names the PostgreSQL to test on");
+  const name = `madang_test_${randomBytes(6).toString("hex")}`;
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  const admin = new pg.Client({ connectionString: server });
+  const inside = new pg.Client({ connectionString: url.toString() });
+
+  beforeAll(async () => {
+    await admin.connect();
+    await admin.query(`create database ${name}`);
+    await inside.connect();
+  });
+  afterAll(async () => {
+    await inside.end();
+    await admin.query(`drop database ${name} with (force)`);
+    await admin.end();
+  });
+
+  return {
+    url: url.toString(),
+    name,
+    query: async (text, values = []) => (await inside.query(text, values)).rows as Record<string, unknown>[],
+    async cutAll() {
+      const { rows } = await inside.query(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()",
+        [name],
+      );
+      return rows.length;
+    },
+    async clear() {
+      await inside.query("drop schema public cascade");
+      await inside.query("create schema public");
+    },
+  };
+}
