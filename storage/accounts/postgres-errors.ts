@@ -44,7 +44,10 @@ export function fromConnect(thrown: unknown): MadangError {
  * Why a statement failed, and whether the connection can go on. What is not of the engine's state but of the statement is our
  * mistake, and left as it is.
  */
-export function fromStatement(thrown: unknown, executed: Executed): { readonly error: unknown; readonly broken: boolean } {
+export function fromStatement(
+  thrown: unknown,
+  executed: Executed,
+): { readonly error: unknown; readonly broken: boolean } {
   const { code = "", message = "" } = thrown as Thrown;
   if (code === "57014" || code === "55P03") {
     const error = runtimeErrors.DEADLINE_EXCEEDED({

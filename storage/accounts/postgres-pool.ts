@@ -142,7 +142,9 @@ function readAddress({ url, password, tls }: PostgresAddress): { connectionStrin
     parsed = new URL(url);
   } catch {
     // Not as a cause: it would carry the text with its password.
-    throw accountErrors.DATABASE_REFUSED({ message: "The address of PostgreSQL is not a URL: postgres://user@host/db." });
+    throw accountErrors.DATABASE_REFUSED({
+      message: "The address of PostgreSQL is not a URL: postgres://user@host/db.",
+    });
   }
   if (!["postgres:", "postgresql:"].includes(parsed.protocol)) {
     throw accountErrors.DATABASE_REFUSED({ message: "The address of PostgreSQL starts with postgres://." });

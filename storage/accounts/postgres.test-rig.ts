@@ -12,6 +12,8 @@ export interface TestDatabase {
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /** Ends every connection but this one, as a restarted server does. Gives how many there were. */
   cutAll(): Promise<number>;
+  /** Runs a statement in a transaction that stays open, with the locks that it took. Gives what ends it. */
+  hold(text: string, values?: unknown[]): Promise<() => Promise<void>>;
   /** Removes all tables. */
   clear(): Promise<void>;
 }
@@ -47,6 +49,16 @@ export function useDatabase(): TestDatabase {
         [name],
       );
       return rows.length;
+    },
+    async hold(text, values = []) {
+      const holder = new pg.Client({ connectionString: url.toString() });
+      await holder.connect();
+      await holder.query("begin");
+      await holder.query(text, values);
+      return async () => {
+        await holder.query("commit");
+        await holder.end();
+      };
     },
     async clear() {
       await inside.query("drop schema public cascade");
