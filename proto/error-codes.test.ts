@@ -18,6 +18,9 @@ const indoors = [
   "NO_SUCH_METHOD", // nodes of different versions
   "DATA_FOLDER_IN_USE", // at the start
   "SCHEMA_TOO_NEW",
+  "SCHEMA_NOT_APPLIED",
+  "DATABASE_REFUSED",
+  "NO_FREE_WORKER", // there are 1,024
   "STORE_CLOSED", // at the stop
 ];
 

@@ -2,4 +2,4 @@
 export { createHttpApi, type HttpApi, type HttpApiOptions } from "./api.ts";
 export { type HttpSettings, httpDefaults } from "./settings.ts";
 export { createTicketCheck } from "./tickets.ts";
-export { createTokens, type SigningKey, type Tokens } from "./tokens.ts";
+export { createTokens, type SigningKey, sharedSigningKey, type Tokens } from "./tokens.ts";

@@ -12,6 +12,8 @@ export interface TestDatabase {
   query(text: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /** Ends every connection but this one, as a restarted server does. Gives how many there were. */
   cutAll(): Promise<number>;
+  /** Cuts all, and lets nobody in until what it gives is called: a server that is down. */
+  takeAway(): Promise<() => Promise<void>>;
   /** Runs a statement in a transaction that stays open, with the locks that it took. Gives what ends it. */
   hold(text: string, values?: unknown[]): Promise<() => Promise<void>>;
   /** Removes all tables. */
@@ -39,19 +41,27 @@ export function useDatabase(): TestDatabase {
     await admin.end();
   });
 
+  const cutAll = async () => {
+    const { rows } = await inside.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()",
+      [name],
+    );
+    return rows.length;
+  };
+
   return {
     url: url.toString(),
     name,
     query: async (text, values = []) => (await inside.query(text, values)).rows as Record<string, unknown>[],
-    async cutAll() {
-      const { rows } = await inside.query(
-        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()",
-        [name],
-      );
-      return rows.length;
+    cutAll,
+    async takeAway() {
+      await admin.query(`alter database ${name} allow_connections false`);
+      await cutAll();
+      return async () => void (await admin.query(`alter database ${name} allow_connections true`));
     },
     async hold(text, values = []) {
       const holder = new pg.Client({ connectionString: url.toString() });
+      holder.on("error", () => undefined); // a test that failed before it let go
       await holder.connect();
       await holder.query("begin");
       await holder.query(text, values);
