@@ -41,7 +41,10 @@ export interface CqlRegisterStore extends RegisterStore {
   readonly written: Readonly<WrittenRegisters>;
 }
 
-export function createCqlRegisters(client: CqlClient, attempts: Attempts): CqlRegisterStore {
+export function createCqlRegisters(
+  client: Pick<CqlClient, "read" | "write" | "batch">,
+  attempts: Attempts,
+): CqlRegisterStore {
   const { settings } = attempts;
   const written: WrittenRegisters = { writes: 0, rows: 0, bytes: 0, failed: 0 };
   const paging: Paging = {
