@@ -23,7 +23,7 @@ const indoors = [
   "NATS_UNFIT",
   "DATA_FOLDER_IN_USE",
   "SCHEMA_TOO_NEW",
-  "SCHEMA_NOT_APPLIED",
+  "SCHEMA_MISSING",
   "DATABASE_REFUSED",
   "NO_FREE_WORKER", // there are 1,024
   "STORE_CLOSED", // at the stop

@@ -2,7 +2,7 @@
 
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { silentLogger, systemClock } from "../../runtime/index.ts";
+import { silentLogger, systemClock, systemRandom } from "../../runtime/index.ts";
 import { type AccountStore, applyAccountsSchema, openPostgresAccounts } from "../../storage/accounts/index.ts";
 import { useDatabase } from "../../storage/accounts/postgres.test-rig.ts";
 import { type Asked, cheap, fakeRefs } from "./api.test-rig.ts";
@@ -35,7 +35,8 @@ beforeAll(async () => {
         clock: systemClock,
         log: silentLogger,
         settings: { ...httpDefaults, ...cheap, logInsANameMax: 5 },
-        gatewayUrl: () => "ws://gateway/",
+        random: systemRandom,
+        gateways: () => [{ url: "ws://gateway/", region: "", sessions: 0, sessionsMax: 1 }],
         ready: () => true,
         metrics: new Registry(),
       }),

@@ -9,6 +9,6 @@ export const accountErrors = errorList({
   NO_SUCH_USER: refused("There is no such user."),
   NOT_ALLOWED: refused("That is not allowed."),
   DATABASE_REFUSED: refused("The database does not let this node in."),
-  SCHEMA_NOT_APPLIED: refused("The database has not the tables of this version; run `madang schema apply`."),
+  SCHEMA_MISSING: refused("The database has not the tables of this version; run `madang schema apply`."),
   NO_FREE_WORKER: { retryable: true, executed: "no", sentence: "All worker numbers are leased; ids cannot be minted." },
 });

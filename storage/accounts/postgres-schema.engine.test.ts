@@ -11,7 +11,7 @@ beforeEach(() => database.clear());
 
 it("a database that was not migrated is refused, with the command that does it, and is not changed", async () => {
   const error: unknown = await openPostgresAccounts(options).catch((thrown: unknown) => thrown);
-  expect(error).toMatchObject({ code: "SCHEMA_NOT_APPLIED", retryable: false });
+  expect(error).toMatchObject({ code: "SCHEMA_MISSING", retryable: false });
   expect((error as Error).message).toContain("madang schema apply");
   expect((error as Error).message).toContain(database.name);
   expect(await database.query("select 1 from pg_tables where schemaname = 'public'")).toEqual([]);
@@ -34,7 +34,7 @@ it("a database of an older version is refused by a node, and brought up by the c
   await database.query("drop table workers, attempts, secrets");
   await database.query("update schema_version set version = 2");
   await expect(openPostgresAccounts(options)).rejects.toMatchObject({
-    code: "SCHEMA_NOT_APPLIED",
+    code: "SCHEMA_MISSING",
     message: expect.stringContaining("of version 2"),
   });
   expect(await applyAccountsSchema(options)).toEqual({ from: 2, to: schemaVersion });

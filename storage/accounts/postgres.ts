@@ -26,7 +26,7 @@ export interface PostgresAccountsOptions extends PostgresAddress {
 const SCHEMA_LOCK = 1_835_099_745;
 
 /**
- * Rejects within seconds, and says where: UNAVAILABLE, DATABASE_REFUSED (name, password, database, TLS), SCHEMA_NOT_APPLIED,
+ * Rejects within seconds, and says where: UNAVAILABLE, DATABASE_REFUSED (name, password, database, TLS), SCHEMA_MISSING,
  * SCHEMA_TOO_NEW, NO_FREE_WORKER.
  */
 export async function openPostgresAccounts(options: PostgresAccountsOptions): Promise<AccountStore> {
@@ -88,7 +88,7 @@ async function checkSchema(db: Kysely<Tables>): Promise<void> {
   const version = found?.version ?? 0;
   refuseNewer(version);
   if (version === schemaVersion) return;
-  throw accountErrors.SCHEMA_NOT_APPLIED({
+  throw accountErrors.SCHEMA_MISSING({
     message: `The accounts are of version ${version}, and this program needs ${schemaVersion}: run \`madang schema apply\`.`,
     detail: { found: version, known: schemaVersion },
   });
