@@ -9,6 +9,7 @@ export {
   type Turn,
 } from "./actor.ts";
 export { type Clock, pause, systemClock, type Timer } from "./clock.ts";
+export { createNatsControl } from "./control/nats.ts";
 export type { Control, ControlEvents } from "./control/port.ts";
 export {
   assert,
@@ -23,8 +24,10 @@ export {
 export { EPOCH_MAX, type ShardFence, stamp, type Tenure } from "./fence.ts";
 export { createGate, type Gate } from "./gate.ts";
 export { type Logger, silentLogger } from "./logger.ts";
-export type { Member, Membership, Role } from "./membership/port.ts";
+export { type Member, type Membership, newMember, type Role } from "./membership/port.ts";
 export { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions, type Seat } from "./memory-cluster.ts";
+export { connectNats, type Nats, type NatsSettings, natsDefaults } from "./nats/connection.ts";
+export { subjectsOf } from "./nats/subjects.ts";
 export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeStats } from "./node.ts";
 export type { Placement, PlacementEvents, ShardOwner } from "./placement/port.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
@@ -32,6 +35,7 @@ export type { CallOptions, Multicast, Reference, References } from "./reference.
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";
 export { shardOf } from "./shard.ts";
 export { noTracer, type Span, type Tracer } from "./tracing.ts";
+export { createNatsTransport, type NatsTransport } from "./transport/nats.ts";
 export type { Transport, TransportEvents } from "./transport/port.ts";
 export { createVirtualClock, type VirtualClock } from "./virtual-clock.ts";
 export type { WakeList, WakeRow } from "./wake.ts";

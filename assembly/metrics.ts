@@ -1,9 +1,9 @@
 // Numbers of the whole node for Prometheus. The rooms count in plain fields; they are read when somebody scrapes.
 
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import type { SocketServer } from "./gateway/index.ts";
-import type { Node } from "./runtime/index.ts";
-import type { Stores } from "./storage/index.ts";
+import type { SocketServer } from "../gateway/index.ts";
+import type { Node } from "../runtime/index.ts";
+import type { Stores } from "../storage/index.ts";
 
 export interface Measured {
   readonly node: Node;
