@@ -13,7 +13,7 @@ export default defineConfig({
     pool: "forks",
     reporters: report ? ["default", ["json", { outputFile: report }]] : ["default"],
     projects: [
-      tests("unit", ["**/*.test.ts", "!**/*.{contract,simulation,integration}.test.ts"], 10_000),
+      tests("unit", ["**/*.test.ts", "!**/*.{contract,simulation,integration,engine}.test.ts"], 10_000),
       tests("contract", ["**/*.contract.test.ts"], 20_000),
       tests("simulation", ["**/*.simulation.test.ts"], 60_000),
       tests("integration", ["**/*.integration.test.ts"], 120_000),

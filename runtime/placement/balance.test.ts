@@ -66,10 +66,7 @@ describe("balance, over 2,000 seeded clusters", () => {
       }
       expect(new Set(all.map(({ shard }) => shard)).size).toBe(all.length);
       if (takers.size === 0) continue;
-      const keepers = new Set([
-        ...takers,
-        ...members.filter(({ draining }) => !draining).map(({ nodeId }) => nodeId),
-      ]);
+      const keepers = new Set([...takers, ...members.filter(({ draining }) => !draining).map(({ nodeId }) => nodeId)]);
       expect(after(owners, made).every((owner) => keepers.has(owner))).toBe(true);
     }
   });

@@ -61,13 +61,11 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       const term1 = (await store.write("coordinator", bytes("1"), 0)) as number;
       const first = (await store.write("placement", bytes("a"), 0, { key: "coordinator", version: term1 })) as number;
       const term2 = (await other.write("coordinator", bytes("2"), term1)) as number;
-      expect(
-        await store.write("placement", bytes("b"), first, { key: "coordinator", version: term1 }),
-      ).toBeUndefined();
+      expect(await store.write("placement", bytes("b"), first, { key: "coordinator", version: term1 })).toBeUndefined();
       expect(text(await store.read("placement"))).toBe("a");
-      expect(
-        await other.write("placement", bytes("c"), first, { key: "coordinator", version: term2 }),
-      ).toBeTypeOf("number");
+      expect(await other.write("placement", bytes("c"), first, { key: "coordinator", version: term2 })).toBeTypeOf(
+        "number",
+      );
       expect(text(await store.read("placement"))).toBe("c");
     });
 

@@ -3,7 +3,7 @@
 // (T1) Versions rise by one a step within a term, and an epoch never falls.
 // (T2) Bytes that are not a whole table of this cluster give PLACEMENT_CORRUPT, never a guess.
 
-import { PlacementTable, type PlacementDelta } from "../../proto/index.ts";
+import { type PlacementDelta, PlacementTable } from "../../proto/index.ts";
 import { EPOCH_MAX } from "../fence.ts";
 import { clusterErrors } from "./errors.ts";
 import type { ShardOwner } from "./port.ts";
