@@ -19,11 +19,11 @@ import {
 } from "./gateway/index.ts";
 import { ChannelService, PresenceService, UserService } from "./proto/index.ts";
 import {
+  systemClock as clock,
   createNode,
   type Logger,
   type Node,
   noTracer,
-  systemClock as clock,
   systemRandom as random,
   type Timer,
 } from "./runtime/index.ts";
@@ -57,8 +57,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
       ? await openSingle(config, clock, log, closers)
       : await openCluster(config, clock, random, log, closers);
   const { nodeId, roles, stores, accounts, key } = foundation;
-  const tracing =
-    config.tracing.endpoint === "" ? undefined : await openTracing(config.tracing, nodeId, random);
+  const tracing = config.tracing.endpoint === "" ? undefined : await openTracing(config.tracing, nodeId, random);
   if (tracing !== undefined) closers.push(() => tracing.close());
   const tracer = tracing?.tracer ?? noTracer;
 

@@ -8,6 +8,7 @@ import type { ClusterConfig } from "../cluster.config.ts";
 import { sharedSigningKey } from "../gateway/index.ts";
 import {
   type Clock,
+  type ConsulOptions,
   connectNats,
   createClusterPlacement,
   createConsulStore,
@@ -88,11 +89,9 @@ export async function openCluster(
     random,
     log,
     store: createConsulStore({
-      address: config.consul.address,
-      token: config.consul.token,
+      ...consulAddress(config),
       cluster: cluster.name,
-      caFile: config.consul.caFile,
-      settings: config.placement,
+      sessionTtlMs: config.placement.sessionTtlMs,
       clock,
       random,
       log,
@@ -131,6 +130,15 @@ export async function openCluster(
       const empty = await placement.drain();
       if (!empty) log.warn({}, "some shards had nowhere to go, and are left to the others");
     },
+  };
+}
+
+/** Where Consul is, for whoever asks it. */
+export function consulAddress({ consul }: ClusterConfig): Pick<ConsulOptions, "address" | "token" | "ca"> {
+  return {
+    address: consul.address.includes("://") ? consul.address : `http://${consul.address}`,
+    ...(consul.token === "" ? {} : { token: consul.token }),
+    ...(consul.caFile === "" ? {} : { ca: readFileSync(consul.caFile, "utf8") }),
   };
 }
 

@@ -9,6 +9,8 @@ export {
   type Turn,
 } from "./actor.ts";
 export { type Clock, pause, systemClock, type Timer } from "./clock.ts";
+export type { ConsulOptions } from "./consul/client.ts";
+export { type ConsulStoreOptions, createConsulStore } from "./consul/store.ts";
 export { createNatsControl } from "./control/nats.ts";
 export type { Control, ControlEvents } from "./control/port.ts";
 export {
@@ -29,7 +31,11 @@ export { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions, typ
 export { connectNats, type Nats, type NatsSettings, natsDefaults } from "./nats/connection.ts";
 export { subjectsOf } from "./nats/subjects.ts";
 export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeStats } from "./node.ts";
+export { type ClusterPlacement, type CoordinatorStatus, createClusterPlacement } from "./placement/cluster.ts";
+export { clusterErrors } from "./placement/errors.ts";
 export type { Placement, PlacementEvents, ShardOwner } from "./placement/port.ts";
+export { type PlacementSettings, placementDefaults } from "./placement/settings.ts";
+export type { PlacementStats } from "./placement/stats.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
 export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";

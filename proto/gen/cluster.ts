@@ -24,17 +24,17 @@ export interface Envelope {
   call?: Call | null;
   reply?: Reply | null;
   cancel?: Cancel | null;
-  lost?: Lost | null;
+  lost?: MailLost | null;
   /** Set by decode: which of the group is present. */
   readonly body?: "call" | "reply" | "cancel" | "lost";
 }
 export const Envelope = root.Envelope as Codec<Envelope>;
 
 /** The receiver missed something on this link: the sender's actors may say again what was not confirmed. */
-export interface Lost {
+export interface MailLost {
   lane: number;
 }
-export const Lost = root.Lost as Codec<Lost>;
+export const MailLost = root.MailLost as Codec<MailLost>;
 
 /** The caller gave up: mail that was not started need not be. */
 export interface Cancel {

@@ -10128,7 +10128,7 @@ export const madang = $root.madang = (() => {
                 if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel"))
                     $root.madang.cluster.Cancel.encode(message.cancel, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.lost != null && $Object.hasOwnProperty.call(message, "lost"))
-                    $root.madang.cluster.Lost.encode(message.lost, writer.uint32(34).fork(), _depth + 1).ldelim();
+                    $root.madang.cluster.MailLost.encode(message.lost, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10186,7 +10186,7 @@ export const madang = $root.madang = (() => {
                     case 4: {
                             if (wireType !== 2)
                                 break;
-                            message.lost = $root.madang.cluster.Lost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
+                            message.lost = $root.madang.cluster.MailLost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
                             message.body = "lost";
                             continue;
                         }
@@ -10210,22 +10210,22 @@ export const madang = $root.madang = (() => {
             return Envelope;
         })();
 
-        cluster.Lost = (function() {
+        cluster.MailLost = (function() {
 
-            const Lost = function (properties) {
+            const MailLost = function (properties) {
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
 
-            Lost.prototype.lane = 0;
+            MailLost.prototype.lane = 0;
 
-            Lost.create = function(properties) {
-                return new Lost(properties);
+            MailLost.create = function(properties) {
+                return new MailLost(properties);
             };
 
-            Lost.encode = function (message, writer, _depth) {
+            MailLost.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
@@ -10240,7 +10240,7 @@ export const madang = $root.madang = (() => {
                 return writer;
             };
 
-            Lost.decode = function (reader, length, _end, _depth, _target) {
+            MailLost.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -10257,7 +10257,7 @@ export const madang = $root.madang = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.madang.cluster.Lost();
+                message = _target || new $root.madang.cluster.MailLost();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -10293,7 +10293,7 @@ export const madang = $root.madang = (() => {
                 return message;
             };
 
-            return Lost;
+            return MailLost;
         })();
 
         cluster.Cancel = (function() {
