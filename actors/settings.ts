@@ -33,6 +33,8 @@ export interface ChatSettings {
   readonly sessionsAUserMax: number;
   readonly watchLeaseMs: number;
   readonly watchersMax: number;
+  readonly followersMax: number;
+  readonly followLeaseMsMax: number;
 }
 
 export const chatDefaults: ChatSettings = {
@@ -68,4 +70,6 @@ export const chatDefaults: ChatSettings = {
   sessionsAUserMax: 20, // devices of one user at once: each gets every push; the newest replaces the oldest
   watchLeaseMs: 300_000, // a watcher that died is told nothing after this
   watchersMax: 5_000, // friends online at once who watch one user
+  followersMax: 50, // internal services that are told of one channel's entries, each entry once a service
+  followLeaseMsMax: 60_000, // a service that died is told nothing after this, and the channel may leave memory
 };

@@ -3,7 +3,8 @@
 
 const USAGE = `madang start     runs a node until it is told to stop; settings come from MADANG_… variables
 madang chat      chats in the terminal: madang chat --as NAME
-madang why       tells what became of a message: madang why CHANNEL MESSAGE`;
+madang why       tells what became of a message: madang why CHANNEL MESSAGE
+madang schema    makes the tables of a cluster: madang schema apply`;
 const EXIT_USAGE = 2;
 
 const [command, ...argv] = process.argv.slice(2);
@@ -26,6 +27,11 @@ switch (command) {
       process.stderr.write(`madang why: ${error.message}\n`);
       process.exitCode = 1;
     });
+    break;
+  }
+  case "schema": {
+    const { schema } = await import("./schema.ts");
+    await schema(argv);
     break;
   }
   case undefined:

@@ -42,6 +42,8 @@ export class Link {
   #retry: Timer | undefined;
   /** The server asked to come to this address next. */
   #redirect = "";
+  /** Addresses at which a connection broke or did not come to be, and until when they are avoided. */
+  readonly #avoided = new Map<string, number>();
 
   constructor(options: LinkOptions, events: LinkEvents) {
     this.#options = options;
@@ -89,7 +91,7 @@ export class Link {
     this.setState({ phase: "connecting", attempt: this.#attempt });
     let reply: TicketReply;
     try {
-      reply = await http.call<TicketReply>("POST", "/v1/tickets");
+      reply = await http.call<TicketReply>("POST", `/v1/tickets${this.#wish()}`);
     } catch (error) {
       if (generation !== this.#generation) return;
       const retryAfterMs = error instanceof ClientError ? error.retryAfterMs : 0;
@@ -111,13 +113,13 @@ export class Link {
         if (generation === this.#generation) this.#events.frame(frame);
       },
       lost: (reason, goAway, error) => {
-        if (generation === this.#generation) this.#over(reason, goAway, error);
+        if (generation === this.#generation) this.#over(url, reason, goAway, error);
       },
     });
     this.#connection = connection;
   }
 
-  #over(reason: string, goAway: GoAway | undefined, error: ErrorReply | undefined): void {
+  #over(url: string, reason: string, goAway: GoAway | undefined, error: ErrorReply | undefined): void {
     this.#generation += 1;
     this.#connection = undefined;
     this.#lost();
@@ -127,11 +129,30 @@ export class Link {
     if (goAway?.reason === GoAwayReason.REPLACED) return this.setState({ phase: "replaced" });
     if (error)
       this.#options.core.events.emit("problem", { what: "the server closed the connection", error: fromReply(error) });
+    this.#avoid(url);
     if (goAway?.reason !== GoAwayReason.SHUTDOWN)
       return this.#again(error?.message ?? reason, error?.retryAfterMs ?? 0);
     const { random } = this.#options.core;
     this.#redirect = goAway.to;
     this.#wait("the server is stopping", Math.floor(random.next() * goAway.reconnectWithinMs));
+  }
+
+  #avoid(url: string): void {
+    const { clock, settings } = this.#options.core;
+    this.#avoided.delete(url); // the latest stands last
+    this.#avoided.set(url, clock.monotonicMs() + settings.avoidMs);
+    const [oldest] = this.#avoided.keys();
+    if (this.#avoided.size > settings.avoidedMax && oldest !== undefined) this.#avoided.delete(oldest);
+  }
+
+  /** Where the next connection should not go, and where it should, as a query. */
+  #wish(): string {
+    const { clock, settings } = this.#options.core;
+    const nowMs = clock.monotonicMs();
+    for (const [url, untilMs] of this.#avoided) if (untilMs <= nowMs) this.#avoided.delete(url);
+    const wish = [...this.#avoided.keys()].map((url) => ["avoid", url]);
+    if (settings.region !== "") wish.push(["region", settings.region]);
+    return wish.length === 0 ? "" : `?${new URLSearchParams(wish)}`;
   }
 
   #lost(): void {

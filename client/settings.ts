@@ -23,6 +23,9 @@ export interface ClientSettings {
   readonly typingEveryMs: number;
   readonly storeRetryMs: number;
   readonly tokenMarginMs: number;
+  readonly region: string;
+  readonly avoidMs: number;
+  readonly avoidedMax: number;
 }
 
 export const clientDefaults: ClientSettings = {
@@ -48,4 +51,7 @@ export const clientDefaults: ClientSettings = {
   typingEveryMs: 3_000, // a typing notice is repeated no faster
   storeRetryMs: 1_000, // a store that failed is tried again after this
   tokenMarginMs: 30_000, // an access token is renewed so long before it ends
+  region: "", // where the device is, as the operator names regions; gateways there are preferred
+  avoidMs: 30_000, // a gateway that broke off is not asked for again so soon: by then the cluster knows whether it lives
+  avoidedMax: 8, // such gateways that are remembered
 };

@@ -1,12 +1,15 @@
 // The door of the edge: the WebSocket endpoint and the HTTP API.
 export {
+  createHealthServer,
   createHttpApi,
   createTicketCheck,
   createTokens,
+  type GatewayChoice,
   type HttpApi,
   type HttpSettings,
   httpDefaults,
   type SigningKey,
+  sharedSigningKey,
   type Tokens,
 } from "./http/index.ts";
 export type { ActorRefs } from "./refs.ts";

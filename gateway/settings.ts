@@ -43,5 +43,5 @@ export const gatewayDefaults: GatewaySettings = {
   requestDeadlineMs: 5_000, // then the client is told that the outcome is unknown
   origins: ["http://localhost:8080", "http://127.0.0.1:8080"], // pages that may connect; programs send no Origin
   goAwayWithinMs: 10_000, // clients of a node that stops come back spread over so long
-  closeWaveSessions: 2_000, // sockets closed in one go: between two waves the others are served
+  closeWaveSessions: 2_000, // sockets closed, or attached anew, in one go: between two waves the others are served
 };

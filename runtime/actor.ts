@@ -63,6 +63,8 @@ export interface Lifecycle {
    * canPassivate() was false; not called when the shard was lost.
    */
   deactivate?(): void | Promise<void>;
+  /** One-way mail to these actors was lost on the way: say again what nobody has confirmed. */
+  mailLost?(isAffected: (actorId: string) => boolean): void;
   /** The tenure is over: drop everything, promise nothing. */
   lost?(): void;
 }

@@ -66,6 +66,8 @@ export const runtimeErrors = errorList({
     executed: "maybe",
     sentence: "Another node owns the shard now; ask it for the outcome.",
   },
+  TOO_LARGE: { retryable: false, executed: "no", sentence: "The request is larger than one envelope may be." },
+  SERVICE_NOT_ALLOWED: { retryable: false, executed: "no", sentence: "The service may not call this method." },
   NO_SUCH_METHOD: { retryable: false, executed: "no", sentence: "The actor has no such method." },
   INTERNAL: { retryable: false, executed: "maybe", sentence: "The actor failed; the log of its node tells why." },
 });

@@ -31,6 +31,7 @@ export interface MemoryCluster {
   seize(shard: number, to: string): void;
   cut(from: string, to: string): void;
   heal(): void;
+  request(nodeId: string, service: string, bytes: Uint8Array): void;
   /** As SIGKILL and the cluster's noticing it. */
   kill(nodeId: string): void;
 }
@@ -51,6 +52,7 @@ export function createMemoryCluster(options: MemoryClusterOptions): MemoryCluste
     seize: placement.seize,
     cut: network.cut,
     heal: network.heal,
+    request: network.request,
     kill(nodeId) {
       network.kill(nodeId);
       membership.leave(nodeId);

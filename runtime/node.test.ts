@@ -156,7 +156,7 @@ describe("a call", () => {
     expect(await until(actor.ask({ askerId: 0 }))).toBe(answer);
     expect(seen[0]).toBe(request);
     expect(ownerOf("1")).toBe("n0");
-    expect(nodes[0]?.stats().batchesOut).toBe(0);
+    expect(nodes[0]?.stats().mail.batchesOut).toBe(0);
   });
 
   it("brings the actor's own error to the caller over the wire, with its code and its facts", async () => {
@@ -532,7 +532,7 @@ describe("multicast", () => {
     (nodes[0] as Node).references(PresenceService).many(names).report(notice(1));
     await clock.advance(100);
     expect(got.toSorted()).toEqual(names.toSorted());
-    expect(nodes[0]?.stats().batchesOut).toBeLessThanOrEqual(2 * 8);
+    expect(nodes[0]?.stats().mail.batchesOut).toBeLessThanOrEqual(2 * 8);
   });
 });
 
@@ -544,6 +544,6 @@ describe("bytes from strangers", () => {
       stranger.transport.send("n0", 0, bytes, () => {});
     }
     await clock.advance(50);
-    expect(nodes[0]?.stats().malformedBatches).toBe(3);
+    expect(nodes[0]?.stats().mail.malformed).toBe(3);
   });
 });

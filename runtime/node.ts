@@ -21,6 +21,7 @@ import type { Random } from "./random.ts";
 import type { CallOptions, References } from "./reference.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { shardOf } from "./shard.ts";
+import { noTracer, type Tracer } from "./tracing.ts";
 import type { Transport } from "./transport/port.ts";
 import type { WakeList } from "./wake.ts";
 
@@ -39,12 +40,13 @@ export interface NodeOptions {
   readonly actors: readonly ActorDefinition[];
   /** Share of the heap that is in use, 0 to 1. */
   readonly heapShare?: () => number;
+  readonly tracer?: Tracer;
 }
 
 /** The one-way methods of a service that lives on the node itself, such as the gateway. They must not throw. */
 export type NodeHandlers<S extends ServiceDescriptor> = {
   readonly [Name in keyof S["methods"]]: S["methods"][Name] extends MethodDescriptor<infer Request, unknown>
-    ? (request: Request) => void
+    ? (request: Request, traceparent: string) => void
     : never;
 };
 
@@ -54,6 +56,13 @@ export interface Node {
   references<S extends ServiceDescriptor>(service: S): References<S>;
   /** Answers for a service that is addressed by node. */
   serve<S extends ServiceDescriptor>(service: S, handlers: NodeHandlers<S>): void;
+  /**
+   * What actors have sent to this node may be lost: those whose owner has changed, or whose owner's way to here broke. Whoever
+   * lives on what they tell asks them anew.
+   */
+  onMailLost(listener: (isAffected: (actorId: string) => boolean) => void): void;
+  /** Of the actor's present owner, as far as this node knows; 0 if nobody is known. */
+  epochOf(actorId: string): number;
   stats(): NodeStats;
   /** Lets all shards go, then leaves. */
   close(): Promise<void>;
@@ -63,9 +72,8 @@ export interface NodeStats {
   readonly activations: number;
   readonly waitingMessages: number;
   readonly waitingBytes: number;
-  readonly batchesIn: number;
-  readonly batchesOut: number;
-  readonly malformedBatches: number;
+  /** Of the way to and from other nodes; counters since the start, but for `calls…`, which say how it is now. */
+  readonly mail: PostOffice["stats"] & { readonly callsOut: number; readonly callsIn: number };
   readonly kinds: Readonly<Record<string, KindStats & { readonly activations: number }>>;
 }
 
@@ -73,7 +81,7 @@ export function createNode(options: NodeOptions): Node {
   return new NodeRuntime(options);
 }
 
-type AnyHandlers = Readonly<Record<string, (request: unknown) => void>>;
+type AnyHandlers = Readonly<Record<string, (request: unknown, traceparent: string) => void>>;
 
 /** Shards claimed at once when a node gets many: the store is asked in parallel, but not flooded. */
 const CLAIMS_AT_ONCE = 64;
@@ -88,6 +96,7 @@ class NodeRuntime implements Node, Caller {
   readonly #deadlines: Deadlines;
   readonly #served = new Map<string, { readonly service: ServiceDescriptor; readonly handlers: AnyHandlers }>();
   readonly #takeOvers: Tenure[] = [];
+  readonly #mailLostListeners: ((isAffected: (actorId: string) => boolean) => void)[] = [];
   #takingOver = 0;
   #closed = false;
 
@@ -104,22 +113,47 @@ class NodeRuntime implements Node, Caller {
       fence,
       wake,
       log,
+      tracer: options.tracer ?? noTracer,
       heapShare: options.heapShare ?? (() => 0),
       onLost: (tenure, highestEpoch) => placement.reportLost(tenure, highestEpoch),
     });
     for (const definition of options.actors) this.#host.define(definition);
     this.#deadlines = new Deadlines(clock, settings.deadlineSweepMs);
-    this.#office = new PostOffice(nodeId, clock, options.transport, {
-      method: (service, method) => this.#descriptor(service)?.methods[method],
-      arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
+    this.#office = new PostOffice({
+      nodeId,
+      clock,
+      transport: options.transport,
+      settings,
+      arrivals: {
+        method: (service, method) => this.#descriptor(service)?.methods[method],
+        arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
+        ownerOf: (service, id) => (this.#served.get(service)?.service.onNode ? id : this.#ownerOfActor(id)),
+        lostFrom: (from) => this.#tellMailLost((id) => this.#ownerOfActor(id) === from),
+        lostTo: (to) => this.#host.mailLost((id) => this.#ownerOfActor(id) === to),
+      },
     });
     membership.onLeft((left) => this.#office.nodeLeft(left));
     placement.open({
       onAssigned: (tenure) => this.#assigned(tenure),
       onHandoff: (tenure) => this.#host.release(tenure),
       onRevoked: (tenure) => this.#host.revoke(tenure),
-      onOwnersChanged: () => {},
+      onOwnersChanged: (shards) => {
+        const changed = new Set(shards);
+        this.#tellMailLost((id) => changed.has(shardOf(id, settings.shardCount)));
+      },
     });
+  }
+
+  onMailLost(listener: (isAffected: (actorId: string) => boolean) => void): void {
+    this.#mailLostListeners.push(listener);
+  }
+
+  epochOf(actorId: string): number {
+    return this.#options.placement.ownerOf(shardOf(actorId, this.#settings.shardCount))?.epoch ?? 0;
+  }
+
+  #tellMailLost(isAffected: (actorId: string) => boolean): void {
+    for (const listener of this.#mailLostListeners) listener(isAffected);
   }
 
   #descriptor(service: string): ServiceDescriptor | undefined {
@@ -129,9 +163,10 @@ class NodeRuntime implements Node, Caller {
   // ---- references
 
   references<S extends ServiceDescriptor>(service: S): References<S> {
-    const tell = (id: string, method: MethodDescriptor, request: unknown) => this.#tell(service, id, method, request);
-    const tellMany = (ids: readonly string[], method: MethodDescriptor, request: unknown) =>
-      this.#tellMany(service, ids, method, request);
+    const tell = (id: string, method: MethodDescriptor, request: unknown, traceparent = "") =>
+      this.#tell(service, id, method, request, traceparent);
+    const tellMany = (ids: readonly string[], method: MethodDescriptor, request: unknown, traceparent = "") =>
+      this.#tellMany(service, ids, method, request, traceparent);
     const call = (id: string, method: MethodDescriptor, request: unknown, options: CallOptions | undefined) =>
       this.#call(service, id, method, request, options);
     class ActorReference {
@@ -148,8 +183,8 @@ class NodeRuntime implements Node, Caller {
     }
     for (const [name, method] of Object.entries(service.methods)) {
       const value = method.oneway
-        ? function (this: ActorReference, request: unknown) {
-            tell(this.id, method, request);
+        ? function (this: ActorReference, request: unknown, traceparent?: string) {
+            tell(this.id, method, request, traceparent);
           }
         : function (this: ActorReference, request: unknown, options?: CallOptions) {
             return call(this.id, method, request, options);
@@ -157,8 +192,8 @@ class NodeRuntime implements Node, Caller {
       Object.defineProperty(ActorReference.prototype, name, { value });
       if (!method.oneway) continue;
       Object.defineProperty(GroupReference.prototype, name, {
-        value(this: GroupReference, request: unknown) {
-          tellMany(this.ids, method, request);
+        value(this: GroupReference, request: unknown, traceparent?: string) {
+          tellMany(this.ids, method, request, traceparent);
         },
       });
     }
@@ -238,20 +273,26 @@ class NodeRuntime implements Node, Caller {
 
   // ---- one-way
 
-  #tell(service: ServiceDescriptor, id: string, method: MethodDescriptor, request: unknown): void {
+  #tell(service: ServiceDescriptor, id: string, method: MethodDescriptor, request: unknown, traceparent: string): void {
     if (service.onNode && id === this.nodeId) {
-      this.#served.get(service.name)?.handlers[method.name]?.(request);
+      this.#served.get(service.name)?.handlers[method.name]?.(request, traceparent);
       return;
     }
     const activation = this.#host.kinds.get(service.name)?.activations.get(id);
-    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, "");
+    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, traceparent);
     if (activation !== undefined && activation.phase === "active") activation.enqueue(mail);
     else this.#route(service, id, mail, 0);
   }
 
-  #tellMany(service: ServiceDescriptor, ids: readonly string[], method: MethodDescriptor, request: unknown): void {
+  #tellMany(
+    service: ServiceDescriptor,
+    ids: readonly string[],
+    method: MethodDescriptor,
+    request: unknown,
+    traceparent: string,
+  ): void {
     const kind = this.#host.kinds.get(service.name);
-    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, "");
+    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, traceparent);
     let away: Map<string, string[]> | undefined;
     for (const id of ids) {
       const activation = kind?.activations.get(id);
@@ -273,7 +314,10 @@ class NodeRuntime implements Node, Caller {
   }
 
   #ownerOf(service: ServiceDescriptor, id: string): string | undefined {
-    if (service.onNode) return id;
+    return service.onNode ? id : this.#ownerOfActor(id);
+  }
+
+  #ownerOfActor(id: string): string | undefined {
     return this.#options.placement.ownerOf(shardOf(id, this.#settings.shardCount))?.nodeId;
   }
 
@@ -288,7 +332,7 @@ class NodeRuntime implements Node, Caller {
   #arrived(service: string, id: string, mail: Mail, hops: number): void {
     const served = this.#served.get(service);
     if (served !== undefined) {
-      if (id === this.nodeId) served.handlers[mail.method.name]?.(mail.request);
+      if (id === this.nodeId) served.handlers[mail.method.name]?.(mail.request, mail.traceparent);
       return;
     }
     const kind = this.#host.kinds.get(service);
@@ -338,16 +382,14 @@ class NodeRuntime implements Node, Caller {
 
   stats(): NodeStats {
     const { load, kinds } = this.#host;
-    const { batchesIn, batchesOut, malformed } = this.#office.stats;
+    const waiting = this.#office.waiting;
     const each = ([name, { stats, activations }]: [string, Kind]) =>
       [name, { ...stats, activations: activations.size }] as const;
     return {
       activations: this.#host.activations,
       waitingMessages: load.messages,
       waitingBytes: load.bytes,
-      batchesIn,
-      batchesOut,
-      malformedBatches: malformed,
+      mail: { ...this.#office.stats, callsOut: waiting.out, callsIn: waiting.in },
       kinds: Object.fromEntries([...kinds].map(each)),
     };
   }
@@ -355,6 +397,7 @@ class NodeRuntime implements Node, Caller {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#host.close();
+    this.#office.close();
     await this.#options.transport.close();
   }
 }

@@ -1,15 +1,19 @@
-// Envelopes to and from other nodes: encodes, batches what leaves for one node within one turn of the event loop, and
-// matches replies with the calls that wait for them.
+// Envelopes to and from other nodes: encodes, batches what leaves for one node within one turn of the event loop, matches
+// replies with the calls that wait for them, and notices what was lost (links.ts).
 //
 // (P1) A call that is certain not to have been delivered fails with UNAVAILABLE, executed: no.
 // (P2) A call whose node has left the cluster fails with executed: maybe, unless it is known not to have been delivered.
-// (P3) Bytes that are not a batch are counted and dropped.
+// (P3) Bytes that are not a batch, or of another protocol, are counted and dropped.
+// (P4) A service reaches only the methods that it was allowed, and is answered only under its own name.
 
-import { Batch, type Envelope, type MethodDescriptor } from "../proto/index.ts";
+import { Batch, type Envelope, type MethodDescriptor, type Call as WireCall } from "../proto/index.ts";
 import type { Call } from "./call.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import { type Executed, MadangError, runtimeErrors } from "./errors.ts";
+import { LinksIn, LinksOut } from "./links.ts";
 import { Mail } from "./mail.ts";
+import { isServiceId, mayCall } from "./services.ts";
+import type { RuntimeSettings } from "./settings.ts";
 import { LANES, laneOf } from "./shard.ts";
 import type { Transport } from "./transport/port.ts";
 
@@ -22,14 +26,36 @@ export interface Arrivals {
   method(service: string, method: string): MethodDescriptor | undefined;
   /** Delivers here, or fails the mail with MOVED. */
   arrived(service: string, id: string, mail: Mail, hops: number): void;
+  /** The node that owns the actor, as far as is known here. */
+  ownerOf(service: string, id: string): string | undefined;
+  /** Something that this node sent is lost for good to us. */
+  lostFrom(nodeId: string): void;
+  /** Something that we sent was lost on its way to this node. */
+  lostTo(nodeId: string): void;
+}
+
+export interface PostOfficeOptions {
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly settings: RuntimeSettings;
+  readonly arrivals: Arrivals;
 }
 
 interface Bag {
   readonly to: string;
   readonly lane: number;
-  readonly envelopes: Envelope[];
-  readonly calls: Call[];
+  envelopes: Envelope[];
+  calls: Call[];
+  /** About what the batch will have, encoded. */
+  bytes: number;
 }
+
+const nothing = new Uint8Array(0);
+/** What an envelope takes beside its payload, about. */
+const ENVELOPE_BYTES = 96;
+/** What stands around a piece. */
+const PIECE_ROOM_BYTES = 64;
 
 interface Pending {
   readonly call: Call;
@@ -72,29 +98,64 @@ class InboundCall extends Mail {
 }
 
 export class PostOffice {
-  readonly stats = { batchesIn: 0, batchesOut: 0, malformed: 0 };
+  readonly stats = {
+    batchesIn: 0,
+    batchesOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    malformed: 0,
+    duplicates: 0,
+    lostIn: 0,
+    lostOut: 0,
+    refused: 0,
+    notDelivered: 0,
+  };
   readonly #nodeId: string;
   readonly #clock: Clock;
   readonly #transport: Transport;
+  readonly #settings: RuntimeSettings;
   readonly #arrivals: Arrivals;
-  readonly #bags = new Map<string, Bag>();
+  readonly #bags = new Map<string, Bag[]>();
   readonly #pending = new Map<number, Pending>();
   readonly #inbound = new Map<string, InboundCall>();
-  readonly #linkNumbers = new Map<string, number>();
+  readonly #linksOut: LinksOut;
+  readonly #linksIn: LinksIn;
+  #beat: Timer | undefined;
   #lastCallId = 0;
   #leaving = false;
 
-  constructor(nodeId: string, clock: Clock, transport: Transport, arrivals: Arrivals) {
+  constructor({ nodeId, clock, transport, settings, arrivals }: PostOfficeOptions) {
     this.#nodeId = nodeId;
     this.#clock = clock;
     this.#transport = transport;
+    this.#settings = settings;
     this.#arrivals = arrivals;
-    transport.open({ onBatch: (from, bytes) => this.#receive(from, bytes) });
+    this.#linksOut = new LinksOut(settings.linkBeatsAfterUse);
+    this.#linksIn = new LinksIn(settings.nodeBytesMax);
+    transport.open({
+      onBatch: (from, lane, bytes) => this.#receive(from, lane, bytes),
+      onRequest: (service, bytes) => this.#receiveRequest(service, bytes),
+    });
+    this.#armBeat();
+  }
+
+  /** Calls of this node that another one works on, and calls of others that are worked on here. */
+  get waiting(): { readonly out: number; readonly in: number } {
+    return { out: this.#pending.size, in: this.#inbound.size };
+  }
+
+  close(): void {
+    this.#beat?.cancel();
   }
 
   // ---- out
 
   call(to: string, call: Call): void {
+    const payload = call.method.request.encode(call.request).finish();
+    if (payload.byteLength > this.#settings.batchBytesMax) {
+      call.giveUp(runtimeErrors.TOO_LARGE());
+      return;
+    }
     call.callId = ++this.#lastCallId;
     this.#pending.set(call.callId, { call, to });
     const body = {
@@ -104,11 +165,11 @@ export class PostOffice {
       method: call.method.name,
       ids: [call.actorId],
       deadlineMs: Math.max(1, Math.ceil(call.deadlineAtMs - this.#clock.monotonicMs())),
-      payload: call.method.request.encode(call.request).finish(),
+      payload,
       traceparent: call.traceparent,
       hops: 0,
     };
-    this.#put(to, laneOf(call.actorId), { call: body }, call);
+    this.#put(to, laneOf(call.actorId), { call: body }, payload.byteLength, call);
   }
 
   /** One-way, for one actor or for many on that node. */
@@ -134,7 +195,7 @@ export class PostOffice {
         traceparent: mail.traceparent,
         hops,
       };
-      this.#put(to, lane, { call: body }, undefined);
+      this.#put(to, lane, { call: body }, payload.byteLength);
     }
   }
 
@@ -143,21 +204,28 @@ export class PostOffice {
     const pending = this.#pending.get(call.callId);
     if (pending === undefined) return;
     this.#pending.delete(call.callId);
-    this.#put(pending.to, laneOf(call.actorId), { cancel: { from: this.#nodeId, callId: call.callId } }, undefined);
+    this.#put(pending.to, laneOf(call.actorId), { cancel: { from: this.#nodeId, callId: call.callId } }, 0);
   }
 
   forget(call: Call): void {
     if (call.callId !== 0) this.#pending.delete(call.callId);
   }
 
-  #put(to: string, lane: number, envelope: Envelope, call: Call | undefined): void {
+  #put(to: string, lane: number, envelope: Envelope, payloadBytes: number, call?: Call): void {
     const key = `${lane}/${to}`;
-    let bag = this.#bags.get(key);
-    if (bag === undefined) {
-      bag = { to, lane, envelopes: [], calls: [] };
-      this.#bags.set(key, bag);
+    const bytes = payloadBytes + ENVELOPE_BYTES;
+    let bags = this.#bags.get(key);
+    if (bags === undefined) {
+      bags = [];
+      this.#bags.set(key, bags);
+    }
+    let bag = bags.at(-1);
+    if (bag === undefined || bag.bytes + bytes > this.#settings.batchBytesSoft) {
+      bag = { to, lane, envelopes: [], calls: [], bytes: 0 };
+      bags.push(bag);
     }
     bag.envelopes.push(envelope);
+    bag.bytes += bytes;
     if (call !== undefined) bag.calls.push(call);
     if (this.#leaving) return;
     this.#leaving = true;
@@ -166,17 +234,51 @@ export class PostOffice {
 
   #flush(): void {
     this.#leaving = false;
-    for (const [key, { to, lane, envelopes, calls }] of this.#bags) {
+    for (const [key, bags] of this.#bags) {
       this.#bags.delete(key);
-      const link = (this.#linkNumbers.get(key) ?? 0) + 1;
-      this.#linkNumbers.set(key, link);
-      const bytes = Batch.encode({ protocol: PROTOCOL, link, envelopes }).finish();
-      this.stats.batchesOut += 1;
-      this.#transport.send(to, lane, bytes, () => this.#notDelivered(calls));
+      for (const bag of bags) this.#send(bag);
     }
   }
 
+  #send({ to, lane, envelopes, calls }: Bag): void {
+    const whole = { protocol: PROTOCOL, link: this.#nextLink(to, lane), envelopes, ...noPieces };
+    const bytes = Batch.encode(whole).finish();
+    const failed = () => this.#notDelivered(calls);
+    const room = this.#transport.messageBytesMax - PIECE_ROOM_BYTES;
+    if (bytes.byteLength <= room) return this.#hand(to, lane, bytes, failed);
+    // Its own number is that of the first piece; the others follow.
+    const count = Math.ceil(bytes.byteLength / room);
+    for (let at = 0; at < count; at++) {
+      const link = at === 0 ? whole.link : this.#nextLink(to, lane);
+      const piece = bytes.subarray(at * room, (at + 1) * room);
+      const part = { protocol: PROTOCOL, link, envelopes: [], piece, piecesBefore: at, piecesLeft: count - 1 - at };
+      this.#hand(to, lane, Batch.encode(part).finish(), failed);
+    }
+  }
+
+  /** Services come and go, and hold no links: what they are told has no number. */
+  #nextLink(to: string, lane: number): number {
+    return isServiceId(to) ? 0 : this.#linksOut.next(to, lane);
+  }
+
+  #hand(to: string, lane: number, bytes: Uint8Array, failed: () => void): void {
+    this.stats.batchesOut += 1;
+    this.stats.bytesOut += bytes.byteLength;
+    this.#transport.send(to, lane, bytes, failed);
+  }
+
+  #armBeat(): void {
+    this.#beat = this.#clock.after(this.#settings.linkBeatMs, () => {
+      this.#linksOut.beat((to, lane, link) => {
+        const beat = Batch.encode({ protocol: PROTOCOL, link, envelopes: [], ...noPieces }).finish();
+        this.#hand(to, lane, beat, ignore);
+      });
+      this.#armBeat();
+    });
+  }
+
   #notDelivered(calls: readonly Call[]): void {
+    this.stats.notDelivered += 1;
     for (const call of calls) {
       if (!this.#pending.delete(call.callId)) continue;
       call.callId = 0;
@@ -191,40 +293,98 @@ export class PostOffice {
       this.#pending.delete(callId);
       call.giveUp(runtimeErrors.UNAVAILABLE({ executed: "maybe", message: "the node left before it answered" }));
     }
-    for (const key of this.#linkNumbers.keys()) if (key.endsWith(`/${nodeId}`)) this.#linkNumbers.delete(key);
+    this.#linksOut.forget(nodeId);
+    this.#linksIn.forget(nodeId);
   }
 
   // ---- in
 
-  #receive(from: string, bytes: Uint8Array): void {
+  #decode(bytes: Uint8Array): Batch | undefined {
     this.stats.batchesIn += 1;
-    let batch: Batch;
+    this.stats.bytesIn += bytes.byteLength;
     try {
-      batch = Batch.decode(bytes);
+      const batch = Batch.decode(bytes);
+      if (batch.protocol === PROTOCOL) return batch;
     } catch {
-      this.stats.malformed += 1; // (P3)
-      return;
+      // Counted below, as what is of another protocol.
     }
-    if (batch.protocol !== PROTOCOL) {
-      this.stats.malformed += 1;
-      return;
-    }
-    for (const { call, reply, cancel } of batch.envelopes) {
+    this.stats.malformed += 1; // (P3)
+    return undefined;
+  }
+
+  #receive(from: string, lane: number, bytes: Uint8Array): void {
+    const batch = this.#decode(bytes);
+    if (batch === undefined) return;
+    if (batch.link === 0) return this.#open(from, batch);
+    const isBeat = batch.envelopes.length === 0 && batch.piece.byteLength === 0;
+    const verdict = this.#linksIn.accept(from, lane, batch, isBeat);
+    if (verdict.lost) this.#lost(from, lane);
+    if (verdict.kind === "take") this.#open(from, batch);
+    else if (verdict.kind === "whole") {
+      const whole = this.#decode(verdict.bytes);
+      if (whole !== undefined) this.#open(from, whole);
+    } else if (verdict.kind === "drop" && !isBeat) this.stats.duplicates += 1;
+  }
+
+  #lost(from: string, lane: number): void {
+    this.stats.lostIn += 1;
+    this.#put(from, lane, { lost: { lane } }, 0);
+    this.#arrivals.lostFrom(from);
+  }
+
+  #open(from: string, batch: Batch): void {
+    for (const { call, reply, cancel, lost } of batch.envelopes) {
       if (call) this.#receiveCall(from, call);
       else if (reply) this.#receiveReply(reply);
       else if (cancel) {
         const inbound = this.#inbound.get(`${cancel.from}/${cancel.callId}`);
         if (inbound !== undefined) inbound.abandoned = true;
+      } else if (lost) {
+        this.stats.lostOut += 1;
+        this.#arrivals.lostTo(from);
       }
     }
   }
 
-  #receiveCall(from: string, call: NonNullable<Envelope["call"]>): void {
+  // ---- from services (P4)
+
+  #receiveRequest(service: string, bytes: Uint8Array): void {
+    const batch = this.#decode(bytes);
+    if (batch === undefined) return;
+    for (const { call } of batch.envelopes) {
+      if (!call || !isServiceId(call.from, service) || call.ids.length !== 1) {
+        this.stats.malformed += 1;
+      } else if (!mayCall(this.#settings.servicesAllowed, service, call.service, call.method)) {
+        this.stats.refused += 1;
+        const message = `The service ${service} may not call ${call.service}.${call.method}.`;
+        this.#refuse(call, runtimeErrors.SERVICE_NOT_ALLOWED({ message }));
+      } else this.#passOn(call);
+    }
+  }
+
+  #passOn(call: WireCall): void {
+    const id = call.ids[0] as string;
+    const owner = this.#arrivals.ownerOf(call.service, id);
+    if (owner === this.#nodeId) this.#receiveCall(this.#nodeId, call);
+    else if (owner === undefined) this.#refuse(call, runtimeErrors.UNAVAILABLE());
+    else this.#put(owner, laneOf(id), { call: { ...call, hops: call.hops + 1 } }, call.payload.byteLength);
+  }
+
+  /** A call that was not begun. */
+  #refuse(call: WireCall, error: MadangError): void {
+    if (call.callId === 0) return;
+    const answer = (envelope: Envelope) => this.#put(call.from, laneOf(call.ids[0] ?? ""), envelope, 0);
+    const method = { name: call.method } as MethodDescriptor;
+    new InboundCall(method, undefined, 0, "", call.callId, answer).fail(error);
+  }
+
+  #receiveCall(from: string, call: WireCall): void {
     const method = this.#arrivals.method(call.service, call.method);
     const key = `${call.from}/${call.callId}`;
     const answer = (envelope: Envelope) => {
       this.#inbound.delete(key);
-      this.#put(call.from || from, laneOf(call.ids[0] ?? ""), envelope, undefined);
+      const payloadBytes = envelope.reply?.payload.byteLength ?? 0;
+      this.#put(call.from || from, laneOf(call.ids[0] ?? ""), envelope, payloadBytes);
     };
     let mail: Mail;
     try {
@@ -240,8 +400,7 @@ export class PostOffice {
     } catch (thrown) {
       this.stats.malformed += 1;
       const error = thrown instanceof MadangError ? thrown : runtimeErrors.NO_SUCH_METHOD({ cause: thrown });
-      const method = { name: call.method } as MethodDescriptor;
-      if (call.callId !== 0) new InboundCall(method, undefined, 0, "", call.callId, answer).fail(error);
+      this.#refuse(call, error);
       return;
     }
     for (const id of call.ids) this.#arrivals.arrived(call.service, id, mail, call.hops);
@@ -254,7 +413,15 @@ export class PostOffice {
     const { call } = pending;
     const { failure } = reply;
     if (!failure) {
-      call.succeed(call.method.reply.decode(reply.payload));
+      let answer: unknown;
+      try {
+        answer = call.method.reply.decode(reply.payload);
+      } catch (cause) {
+        this.stats.malformed += 1;
+        call.giveUp(runtimeErrors.INTERNAL({ cause, message: "The answer could not be read." }));
+        return;
+      }
+      call.succeed(answer);
       return;
     }
     call.callId = 0;
@@ -263,7 +430,20 @@ export class PostOffice {
       executed: executedOnWire[failure.executed] ?? "maybe",
       sentence: failure.message,
     };
-    const details = { retryAfterMs: failure.retryAfterMs, detail: JSON.parse(failure.detail || "{}") };
+    const details = { retryAfterMs: failure.retryAfterMs, detail: detailFrom(failure.detail) };
     call.fail(new MadangError(failure.code, kind, details));
+  }
+}
+
+const noPieces = { piece: nothing, piecesBefore: 0, piecesLeft: 0 };
+const ignore = () => {};
+
+/** What another node wrote as JSON; facts that cannot be read are no facts. */
+function detailFrom(text: string): Readonly<Record<string, number | string>> {
+  if (text === "") return {};
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
   }
 }

@@ -21,6 +21,11 @@ export interface RuntimeSettings {
   readonly parkWindowMs: number;
   readonly parkMs: number;
   readonly hopsMax: number;
+  readonly batchBytesSoft: number;
+  readonly batchBytesMax: number;
+  readonly linkBeatMs: number;
+  readonly linkBeatsAfterUse: number;
+  readonly servicesAllowed: readonly string[];
 }
 
 export const runtimeDefaults: RuntimeSettings = {
@@ -44,4 +49,9 @@ export const runtimeDefaults: RuntimeSettings = {
   parkWindowMs: 60_000,
   parkMs: 30_000,
   hopsMax: 2, // a stale table may send mail astray twice; more is a loop
+  batchBytesSoft: 262_144, // envelopes for one node that leave together: well below what the network takes in one message
+  batchBytesMax: 16_777_216, // one envelope: a full sync of two hundred busy channels still fits
+  linkBeatMs: 1_000, // a push that was lost is noticed after at most this long, and repaired within two seconds
+  linkBeatsAfterUse: 10, // so many in a row are lost only with the whole connection, which is noticed by itself
+  servicesAllowed: [], // "name:Service.method", or "name:Service.*": nobody may anything until somebody says so
 };

@@ -23,6 +23,8 @@ export interface Outgoing {
   readonly removed: readonly number[];
   /** Those of the audience whom this entry lets in, and the first entry that they may see. */
   readonly added: ReadonlyMap<number, number> | undefined;
+  /** Of the send, when it is traced; empty otherwise. */
+  readonly traceparent: string;
 }
 
 export interface FanOutOptions {
@@ -31,6 +33,8 @@ export interface FanOutOptions {
   readonly users: References<typeof UserService>;
   readonly logs: ChannelLogStore;
   readonly settings: ChatSettings;
+  /** These entries, in order, have left for the first time. */
+  readonly onSent: (firstId: number, records: readonly Uint8Array[]) => void;
   /** Something was confirmed. */
   readonly onProgress: () => void;
 }
@@ -112,13 +116,19 @@ export class FanOut {
     if (before !== undefined && before.audience === first.audience && plain(before) && plain(first))
       before.to = last.id;
     else this.#sent.push({ from: first.id, to: last.id, audience, removed, added });
-    this.#deliver(entries, audience.recipients, { audience, removed, added });
+    const traced = entries.find(({ traceparent }) => traceparent !== "")?.traceparent;
+    this.#deliver(entries, audience.recipients, { audience, removed, added }, traced);
+    this.#options.onSent(
+      first.id,
+      entries.map((entry) => entry.record),
+    );
   }
 
   #deliver(
     entries: readonly Pick<Outgoing, "id" | "author" | "ordinal" | "record">[],
     recipients: readonly Recipient[],
     { audience, removed, added }: Pick<Outgoing, "audience" | "removed" | "added">,
+    traceparent = "",
   ): void {
     const { channelId, users } = this.#options;
     const first = entries[0];
@@ -139,10 +149,11 @@ export class FanOut {
     };
     if (removed.length === 0 && added === undefined) {
       const everybody = recipients === audience.recipients;
-      users.many(everybody ? audience.keys : recipients.map((recipient) => recipient.key)).deliver(notice);
+      users.many(everybody ? audience.keys : recipients.map((recipient) => recipient.key)).deliver(notice, traceparent);
     } else {
       for (const { userId, key } of recipients) {
-        users(key).deliver({ ...notice, left: removed.includes(userId), visibleFrom: added?.get(userId) ?? 0 });
+        const left = removed.includes(userId);
+        users(key).deliver({ ...notice, left, visibleFrom: added?.get(userId) ?? 0 }, traceparent);
       }
     }
   }
@@ -171,19 +182,27 @@ export class FanOut {
     if (this.#again !== undefined || this.book.complete) return;
     this.#again = this.#options.context.after(this.#options.settings.redeliverAfterMs, async () => {
       this.#again = undefined;
-      await this.#sendAgain();
+      await this.#sendAgain(everybody);
       this.#armAgain();
     });
+  }
+
+  /** Their mail was lost: what they have not confirmed is not waited for. */
+  sendAgainTo(isAffected: (actorId: string) => boolean): void {
+    if (this.book.complete || !this.#sent.some(({ audience }) => audience.keys.some(isAffected))) return;
+    this.#options.context.after(0, () => this.#sendAgain(isAffected));
   }
 
   /**
    * (F3) The newest entries of a range are enough: the pointer tells the device how far the channel goes, and a device fills
    * what it lacks by history.
    */
-  async #sendAgain(): Promise<void> {
+  async #sendAgain(whom: (actorId: string) => boolean): Promise<void> {
     const { channelId, logs, settings } = this.#options;
     for (const range of [...this.#sent]) {
-      const late = range.audience.recipients.filter(({ sent, confirmed }) => confirmed < sent && confirmed < range.to);
+      const late = range.audience.recipients.filter(
+        ({ key, sent, confirmed }) => confirmed < sent && confirmed < range.to && whom(key),
+      );
       if (late.length === 0) continue;
       const rows = await logs.read(channelId, {
         from: range.from,
@@ -200,6 +219,8 @@ export class FanOut {
     }
   }
 }
+
+const everybody = () => true;
 
 function plain(entry: Pick<Outgoing, "removed" | "added">): boolean {
   return entry.removed.length === 0 && entry.added === undefined;

@@ -60,8 +60,9 @@ export class Sessions {
     this.#list = this.#list.filter((session) => !which(session));
   }
 
-  reattach(): void {
-    for (const { gateway, sessionId } of this.#list) gateway.reattach({ sessionId });
+  /** `epoch`: of the owner that lets them go. */
+  reattach(epoch: number): void {
+    for (const { gateway, sessionId } of this.#list) gateway.reattach({ sessionId, epoch });
     this.#list = [];
   }
 }

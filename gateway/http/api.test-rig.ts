@@ -4,7 +4,13 @@
 import { Registry } from "prom-client";
 import { afterEach, beforeEach } from "vitest";
 import { Entry } from "../../proto/index.ts";
-import { createVirtualClock, type Logger, runtimeErrors, type VirtualClock } from "../../runtime/index.ts";
+import {
+  createVirtualClock,
+  type Logger,
+  runtimeErrors,
+  seededRandom,
+  type VirtualClock,
+} from "../../runtime/index.ts";
 import { type AccountStore, openEmbeddedAccounts } from "../../storage/accounts/index.ts";
 import type { ActorRefs } from "../refs.ts";
 import { createHttpApi, type HttpApi } from "./api.ts";
@@ -54,7 +60,7 @@ export interface World {
 
 export const key = new Uint8Array(32).fill(7);
 /** Cheap hashes: what is tested is not their price. */
-const cheap = { hashMemoryKiB: 8, hashPasses: 1 };
+export const cheap = { hashMemoryKiB: 8, hashPasses: 1 };
 
 const entry = Entry.encode({
   messageId: 1,
@@ -101,7 +107,8 @@ export function useApi(): World {
       clock,
       log,
       settings: { ...httpDefaults, ...cheap, ...settings },
-      gatewayUrl: () => "ws://gateway/",
+      random: seededRandom(1),
+      gateways: () => [{ url: "ws://gateway/", region: "", sessions: 0, sessionsMax: 1 }],
       ready: () => true,
       metrics: new Registry(),
     });
@@ -163,7 +170,7 @@ export function useApi(): World {
   };
 }
 
-function fakeRefs(answer: (question: Asked) => Promise<unknown>): ActorRefs {
+export function fakeRefs(answer: (question: Asked) => Promise<unknown>): ActorRefs {
   const reference = (kind: string) => (id: string) =>
     new Proxy(
       {},

@@ -1,4 +1,4 @@
-// The stateless HTTP API: any node with this role answers any request.
+// The stateless HTTP API: any node with this role answers any request. Nodes without it answer for their health only.
 
 import fastify, {
   type FastifyError,
@@ -14,14 +14,15 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
-import type { Registry } from "prom-client";
-import { type Clock, type Logger, MadangError, runtimeErrors } from "../../runtime/index.ts";
+import { type Clock, type Logger, MadangError, type Random, runtimeErrors } from "../../runtime/index.ts";
 import type { AccountStore } from "../../storage/accounts/index.ts";
 import { createUntold, gatewayErrors } from "../errors.ts";
 import type { ActorRefs } from "../refs.ts";
 import { Attempts } from "./attempts.ts";
 import { type ApiContext, type App, whoAsksBy } from "./context.ts";
+import { chooseGateway, type GatewayChoice } from "./discovery.ts";
 import { errorBody, httpErrors, statusOf } from "./errors.ts";
+import { type Health, healthRoutes } from "./health.ts";
 import { createPasswords } from "./passwords.ts";
 import { channelRoutes } from "./routes/channels.ts";
 import { operatorRoutes } from "./routes/operator.ts";
@@ -31,18 +32,16 @@ import type { HttpSettings } from "./settings.ts";
 import * as shapes from "./shapes.ts";
 import { createTokens, type SigningKey } from "./tokens.ts";
 
-export interface HttpApiOptions {
+export interface HttpApiOptions extends Health {
   readonly refs: ActorRefs;
   readonly accounts: AccountStore;
   readonly key: SigningKey;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   readonly settings: HttpSettings;
-  /** WebSocket address that clients are told. */
-  readonly gatewayUrl: () => string;
-  /** Whether the node takes work. */
-  readonly ready: () => boolean;
-  readonly metrics: Registry;
+  /** Those that take sessions at present. */
+  readonly gateways: () => readonly GatewayChoice[];
 }
 
 export interface HttpApi {
@@ -116,7 +115,11 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
     attempts: new Attempts(clock, settings.attemptsWindowMs, settings.attemptsRememberedMax),
     settings,
     clock,
-    gatewayUrl: options.gatewayUrl,
+    gatewayFor(wish) {
+      const gateway = chooseGateway(options.gateways(), wish, options.random);
+      if (gateway === undefined) throw runtimeErrors.UNAVAILABLE({ message: "No gateway is there." });
+      return gateway.url;
+    },
   };
   const whoAsks = whoAsksBy(context);
   sessionRoutes(app, context, whoAsks);
@@ -124,15 +127,8 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   channelRoutes(app, context, whoAsks);
   operatorRoutes(app, context);
 
+  healthRoutes(app, options);
   const hidden = { schema: { hide: true } };
-  app.get("/healthz", hidden, async () => ({ alive: true }));
-  app.get("/readyz", hidden, async (_request, reply) => {
-    const ready = options.ready();
-    return reply.code(ready ? 200 : 503).send({ ready });
-  });
-  app.get("/metrics", hidden, async (_request, reply) =>
-    reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
-  );
   let documentation: ReturnType<typeof createDocumentation> | undefined;
   const document = async (request: FastifyRequest, reply: FastifyReply) => {
     documentation ??= createDocumentation(described, app.errorHandler);
@@ -150,6 +146,17 @@ export async function createHttpApi(options: HttpApiOptions): Promise<HttpApi> {
   };
   for (const url of ["/openapi.json", "/docs", "/docs/*"]) app.get(url, hidden, document);
 
+  return asServer(app);
+}
+
+/** For a node without the API: what its operator asks of it, and nothing else. */
+export function createHealthServer(health: Health): HttpApi {
+  const app = createApp({ forceCloseConnections: true });
+  healthRoutes(app, health);
+  return asServer(app);
+}
+
+function asServer(app: App): HttpApi {
   return {
     app,
     async listen(host, port) {

@@ -7,6 +7,7 @@ import type { Clock } from "../../runtime/index.ts";
 import type { AccountStore } from "../../storage/accounts/index.ts";
 import type { ActorRefs } from "../refs.ts";
 import type { Attempts } from "./attempts.ts";
+import type { Wish } from "./discovery.ts";
 import { httpErrors } from "./errors.ts";
 import type { Passwords } from "./passwords.ts";
 import type { HttpSettings } from "./settings.ts";
@@ -28,7 +29,8 @@ export interface ApiContext {
   readonly attempts: Attempts;
   readonly settings: HttpSettings;
   readonly clock: Clock;
-  readonly gatewayUrl: () => string;
+  /** WebSocket address for this client; throws UNAVAILABLE. */
+  readonly gatewayFor: (wish: Wish) => string;
 }
 
 /** Who asks; rejects with UNAUTHENTICATED. */

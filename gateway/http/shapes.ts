@@ -4,7 +4,8 @@ import { z } from "zod";
 
 const id = z.number().int().positive().max(Number.MAX_SAFE_INTEGER);
 const idText = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const wellFormed = (text: string) => text.isWellFormed();
+/** What every engine keeps as it is: PostgreSQL knows no NUL. */
+const wellFormed = (text: string) => text.isWellFormed() && !text.includes("\0");
 
 export const name = z
   .string()
@@ -57,7 +58,10 @@ export const groupBody = z.object({
   memberIds: z.array(id).max(1_000),
   historyVisible: z.boolean().optional(),
 });
-export const deviceBody = z.object({ deviceId: id.optional(), name: z.string().trim().min(1).max(64) });
+export const deviceBody = z.object({
+  deviceId: id.optional(),
+  name: z.string().trim().min(1).max(64).refine(wellFormed, "well-formed Unicode"),
+});
 
 export const channelSummary = z.object({
   channelId: z.string(),
@@ -78,4 +82,13 @@ export const page = z.object({
   entries: z.array(z.record(z.string(), z.unknown())).describe("client.Entry in protobuf's JSON mapping"),
   firstVisibleId: z.number(),
   lastId: z.number(),
+});
+
+/** What a client says of where it is, and of gateways that it could not reach. `avoid` may come more than once. */
+export const gatewayWish = z.object({
+  region: z.string().max(64).default(""),
+  avoid: z
+    .union([z.string().max(256), z.array(z.string().max(256)).max(16)])
+    .default([])
+    .transform((value) => (typeof value === "string" ? [value] : value)),
 });

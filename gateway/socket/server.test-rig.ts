@@ -16,6 +16,7 @@ import {
   createMemoryCluster,
   createNode,
   type Node,
+  noTracer,
   runtimeDefaults,
   silentLogger,
   systemClock,
@@ -86,6 +87,8 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     presence: node.references(PresenceService),
   };
   const sockets = createSocketServer({
+    elsewhere: () => "",
+    tracer: noTracer,
     node,
     refs,
     async verifyTicket(ticket) {

@@ -22,6 +22,7 @@ import {
   pause,
   type Random,
   runtimeErrors,
+  type Tracer,
   toMadangError,
 } from "../../runtime/index.ts";
 import { createUntold, errorReply, gatewayErrors, isOnWire } from "../errors.ts";
@@ -55,6 +56,9 @@ export interface SocketServerOptions {
   readonly refs: ActorRefs;
   readonly verifyTicket: (ticket: string) => Promise<TicketClaims>;
   readonly settings: GatewaySettings;
+  readonly tracer: Tracer;
+  /** Address of another gateway, for clients that are sent away; empty if there is none. */
+  readonly elsewhere: () => string;
   readonly rules: SessionRules;
   readonly clock: Clock;
   readonly random: Random;
@@ -64,6 +68,8 @@ export interface SocketServerOptions {
 export interface SocketServer {
   /** Port 0 takes a free one. */
   listen(host: string, port: number): Promise<{ readonly port: number }>;
+  /** Sockets that are open, of which some are not authenticated yet. */
+  readonly connections: number;
   stats(): SocketStats;
   /** Tells every session to go away, waits until what waits has left, and closes. */
   close(): Promise<void>;
@@ -121,11 +127,15 @@ class Server implements SocketServer {
     this.#outbox = new Outbox(options.clock, options.settings);
     this.#wheel = new Wheel(options.clock, (session) => this.#look(session));
     options.node.serve(GatewayService, {
-      push: (notice) => this.#push(notice),
+      push: (notice, traceparent) => this.#push(notice, traceparent),
       tell: ({ sessionId, frame, shed: _ }) => this.#tell(sessionId, frame),
       close: ({ sessionId, reason }) => this.#goAway(sessionId, reason),
-      reattach: ({ sessionId }) => void this.#reattach(sessionId),
+      reattach: ({ sessionId, epoch }) => {
+        const session = this.#sessions.get(sessionId);
+        if (session !== undefined && session.epoch <= epoch) void this.#reattach(session);
+      },
     });
+    options.node.onMailLost((isAffected) => void this.#mailLost(isAffected));
     this.#app = uws.App();
     this.#app.ws<Session>("/*", {
       compression: uws.DISABLED,
@@ -168,6 +178,7 @@ class Server implements SocketServer {
       phase: phases.new,
       identity: undefined,
       epoch: 0,
+      attachment: "idle",
       pending: undefined,
       requestsInFlight: 0,
       tokens: this.#settings.framesBurst,
@@ -295,9 +306,12 @@ class Server implements SocketServer {
       return;
     }
     session.requestsInFlight += 1;
+    const deadlineMs = this.#settings.requestDeadlineMs;
+    const span = this.#options.tracer.start(`gateway.${frame.body}`, "", { "madang.user": identity.userId });
+    const call = span === undefined ? { deadlineMs } : { deadlineMs, traceparent: span.traceparent };
     const asked = frame.sync
       ? this.#sync(session, frame.request, frame.sync.cursor)
-      : answer(frame, identity, this.#options.refs, this.#settings.requestDeadlineMs).then((body) => {
+      : answer(frame, identity, this.#options.refs, call).then((body) => {
           if (frame.request !== 0) {
             this.#outbox.frame(session, ServerFrame.encode({ request: frame.request, ...body }).finish());
           }
@@ -305,10 +319,13 @@ class Server implements SocketServer {
     asked.then(
       () => {
         session.requestsInFlight -= 1;
+        span?.end();
       },
       (thrown) => {
         session.requestsInFlight -= 1;
-        this.#fail(session, frame.request, toMadangError(thrown));
+        const error = toMadangError(thrown);
+        span?.end(error);
+        this.#fail(session, frame.request, error);
       },
     );
   }
@@ -334,7 +351,7 @@ class Server implements SocketServer {
   #hello(session: Session, frame: ClientFrame): void {
     const { hello } = frame;
     if (session.phase.name !== "new" || !hello) return this.#refuse(session, gatewayErrors.HELLO_EXPECTED());
-    session.phase = { name: "attaching", held: [], overflowed: false };
+    session.phase = { name: "attaching", held: [], overflowed: false, userId: 0 };
     this.#attach(session, frame.request, hello.ticket, hello.cursor).catch((thrown) => {
       this.#fail(session, frame.request, toMadangError(thrown));
       this.#end(session, GoAwayReason.PROTOCOL, REFUSED);
@@ -346,8 +363,10 @@ class Server implements SocketServer {
     checkId(cursor);
     const { userId, deviceId, loginId, ticketId, expiresMs } = await verifyTicket(ticket); // (G2)
     if (session.socket === undefined) return;
+    if (session.phase.name === "attaching") session.phase.userId = userId;
     const attach = { gateway: node.nodeId, sessionId: session.id, deviceId, loginId, cursor };
     const user = refs.user(String(userId));
+    session.attachment = "running";
     const reply = await user.attach({ ...attach, ticketId, ticketExpiresMs: expiresMs });
     if (session.socket === undefined) {
       user.detach({ gateway: node.nodeId, sessionId: session.id });
@@ -375,6 +394,7 @@ class Server implements SocketServer {
       if (phase.overflowed) this.#outbox.tellToSync(session);
     }
     this.#report(session, SessionState.ALIVE);
+    this.#attached(session);
   }
 
   async #sync(session: Session, request: number, cursor: number): Promise<void> {
@@ -409,30 +429,65 @@ class Server implements SocketServer {
   }
 
   /** The user's actor has left its node, or was lost: attach where it is now; what was pushed between is synced. */
-  async #reattach(sessionId: number): Promise<void> {
-    const session = this.#sessions.get(sessionId);
-    if (session?.identity === undefined || this.#closing) return;
+  async #reattach(session: Session): Promise<void> {
+    if (session.attachment !== "idle") {
+      session.attachment = "again";
+      return;
+    }
+    if (session.identity === undefined || this.#closing) return;
     const { userId, deviceId, loginId } = session.identity;
     const { refs, node, log } = this.#options;
-    const attach = { gateway: node.nodeId, sessionId, deviceId, loginId, cursor: CURSOR_NONE };
+    const attach = { gateway: node.nodeId, sessionId: session.id, deviceId, loginId, cursor: CURSOR_NONE };
+    session.attachment = "running";
     try {
       const { epoch } = await refs.user(String(userId)).attach({ ...attach, ticketId: "", ticketExpiresMs: 0 });
       session.epoch = epoch;
       this.#outbox.tellToSync(session);
+      this.#report(session, session.silent ? SessionState.SILENT : SessionState.ALIVE); // its presence may have moved too
+      this.#attached(session);
     } catch (thrown) {
+      session.attachment = "idle";
       const error = toMadangError(thrown);
-      if (error.code === "UNAUTHENTICATED") return this.#goAway(sessionId, GoAwayReason.SESSION_ENDED);
-      log.warn({ session: sessionId, error }, "a session could not be attached anew");
+      if (error.code === "UNAUTHENTICATED") return this.#goAway(session.id, GoAwayReason.SESSION_ENDED);
+      log.warn({ session: session.id, error }, "a session could not be attached anew");
       this.#end(session, GoAwayReason.SHUTDOWN, GOING_AWAY);
+    }
+  }
+
+  /** Its actor may have moved on, or its pushes been lost, while it was attached. */
+  #attached(session: Session): void {
+    const { node } = this.#options;
+    const stale = session.epoch < node.epochOf(String(session.identity?.userId));
+    const again = session.attachment === "again" || stale;
+    session.attachment = "idle";
+    if (again && session.socket !== undefined) void this.#reattach(session);
+  }
+
+  /** In waves: a whole node may have gone, and the others have to take its users in. */
+  async #mailLost(isAffected: (actorId: string) => boolean): Promise<void> {
+    let inWave = 0;
+    for (const session of [...this.#sessions.values()]) {
+      const userId =
+        session.identity?.userId ?? (session.phase.name === "attaching" ? session.phase.userId : undefined);
+      if (userId === undefined || session.socket === undefined || !isAffected(String(userId))) continue;
+      // While it is being attached, a new owner shows by its epoch; what is lost of the present one shows nowhere else.
+      const moved = this.#options.node.epochOf(String(userId)) > session.epoch;
+      if (session.attachment === "idle" || !moved) void this.#reattach(session);
+      inWave += 1;
+      if (inWave % this.#settings.closeWaveSessions === 0) await pause(this.#clock, CLOSE_WAVE_PAUSE_MS);
     }
   }
 
   // ---- from the actors
 
-  #push(notice: PushNotice): void {
+  #push(notice: PushNotice, traceparent: string): void {
     const session = this.#sessions.get(notice.sessionId);
     if (session === undefined || notice.epoch < session.epoch) return;
     this.#outbox.push(session, notice);
+    if (traceparent === "") return;
+    const span = this.#options.tracer.start("gateway.push", traceparent, { "madang.session": session.id });
+    // What was put into the outbox in this tick is written before what is asked for after it.
+    this.#clock.soon(() => span?.end());
   }
 
   #tell(sessionId: number, frame: Uint8Array): void {
@@ -458,7 +513,8 @@ class Server implements SocketServer {
     if (session.socket === undefined || session.phase.name === "closed") return;
     const reconnectWithinMs =
       reason === GoAwayReason.SHUTDOWN ? Math.floor(this.#options.random.next() * this.#settings.goAwayWithinMs) : 0;
-    const goAway = { reason, reconnectWithinMs, to: "" };
+    const to = reason === GoAwayReason.SHUTDOWN ? this.#options.elsewhere() : "";
+    const goAway = { reason, reconnectWithinMs, to };
     this.#outbox.frame(session, ServerFrame.encode({ request: 0, goAway }).finish());
     this.#outbox.flushOne(session);
     session.phase = phases.closed;
@@ -475,6 +531,10 @@ class Server implements SocketServer {
         resolve({ port: uws.us_socket_local_port(socket) });
       });
     });
+  }
+
+  get connections(): number {
+    return this.#sessions.size;
   }
 
   stats(): SocketStats {

@@ -19,7 +19,7 @@ export interface Identity {
  */
 export type SessionPhase =
   | { readonly name: "new" }
-  | { readonly name: "attaching"; held: PushNotice[]; overflowed: boolean }
+  | { readonly name: "attaching"; held: PushNotice[]; overflowed: boolean; userId: number }
   | { readonly name: "open" }
   | { readonly name: "behind"; told: boolean }
   | { readonly name: "closed" };
@@ -30,6 +30,9 @@ export const phases = {
   closed: { name: "closed" },
 } as const satisfies Record<string, SessionPhase>;
 
+/** idle: attached, or not yet. running: the user's actor is being asked. again: and has to be asked once more. */
+export type Attachment = "idle" | "running" | "again";
+
 export interface Session {
   readonly id: number;
   readonly address: string;
@@ -38,6 +41,7 @@ export interface Session {
   identity: Identity | undefined;
   /** Pushes of a lower epoch come from an owner that has been replaced. */
   epoch: number;
+  attachment: Attachment;
   pending: Outgoing[] | undefined;
   requestsInFlight: number;
   /** Token bucket: what is left, and when that was counted, by the monotonic clock. */

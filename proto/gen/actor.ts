@@ -9,6 +9,35 @@ export interface Nothing {
 }
 export const Nothing = root.Nothing as Codec<Nothing>;
 
+/** A system message, from an internal service. Numbered as a member's messages are, so that it is kept once. */
+export interface AnnounceRequest {
+  producer: number;
+  number: number;
+  text: string;
+}
+export const AnnounceRequest = root.AnnounceRequest as Codec<AnnounceRequest>;
+
+/** The follower's Follower service is told of what settles from now on, until the lease ends; follow again to renew it. */
+export interface FollowRequest {
+  /** id under which the service receives */
+  follower: string;
+  leaseMs: number;
+}
+export const FollowRequest = root.FollowRequest as Codec<FollowRequest>;
+
+export interface FollowReply {
+  /** what settles above it will be told */
+  lastId: number;
+  /** that was granted */
+  leaseMs: number;
+}
+export const FollowReply = root.FollowReply as Codec<FollowReply>;
+
+export interface UnfollowNotice {
+  follower: string;
+}
+export const UnfollowNotice = root.UnfollowNotice as Codec<UnfollowNotice>;
+
 export interface PostRequest {
   userId: number;
   producer: number;
@@ -46,6 +75,7 @@ export interface ChangeRequest {
 export const ChangeRequest = root.ChangeRequest as Codec<ChangeRequest>;
 
 export interface HistoryRequest {
+  /** must be a member; 0: asked by the house, which sees all */
   userId: number;
   history?: History | null;
 }
@@ -324,6 +354,8 @@ export const FriendsChangedNotice = root.FriendsChangedNotice as Codec<FriendsCh
 /** The user actor leaves its node: attach the session again, wherever the actor is by then. */
 export interface ReattachNotice {
   sessionId: number;
+  /** under which it was attached: a session that has a higher one by now stays as it is */
+  epoch: number;
 }
 export const ReattachNotice = root.ReattachNotice as Codec<ReattachNotice>;
 
@@ -350,6 +382,15 @@ export interface CloseNotice {
 }
 export const CloseNotice = root.CloseNotice as Codec<CloseNotice>;
 
+/** Entries of a followed channel, in order. Ids are dense: whoever sees a gap asks History for what lies in it. */
+export interface SettledNotice {
+  channelId: string;
+  firstId: number;
+  /** client.Entry records */
+  entries: Uint8Array[];
+}
+export const SettledNotice = root.SettledNotice as Codec<SettledNotice>;
+
 export const ChannelService = {
   name: "Channel",
   onNode: false,
@@ -363,6 +404,9 @@ export const ChannelService = {
     receipt: { name: "receipt", request: ReceiptNotice, reply: Nothing, readonly: false, oneway: true },
     typing: { name: "typing", request: TypingChange, reply: Nothing, readonly: false, oneway: true },
     why: { name: "why", request: WhyRequest, reply: WhyReply, readonly: true, oneway: false },
+    announce: { name: "announce", request: AnnounceRequest, reply: PostReply, readonly: false, oneway: false },
+    follow: { name: "follow", request: FollowRequest, reply: FollowReply, readonly: false, oneway: false },
+    unfollow: { name: "unfollow", request: UnfollowNotice, reply: Nothing, readonly: false, oneway: true },
   },
 } as const satisfies ServiceDescriptor;
 
@@ -404,5 +448,13 @@ export const GatewayService = {
     tell: { name: "tell", request: TellNotice, reply: Nothing, readonly: false, oneway: true },
     close: { name: "close", request: CloseNotice, reply: Nothing, readonly: false, oneway: true },
     reattach: { name: "reattach", request: ReattachNotice, reply: Nothing, readonly: false, oneway: true },
+  },
+} as const satisfies ServiceDescriptor;
+
+export const FollowerService = {
+  name: "Follower",
+  onNode: true,
+  methods: {
+    settled: { name: "settled", request: SettledNotice, reply: Nothing, readonly: false, oneway: true },
   },
 } as const satisfies ServiceDescriptor;

@@ -4,12 +4,19 @@ import { madang } from "./node.pb.js";
 
 const root = madang.cluster;
 
-/** All envelopes for one node within one turn of the event loop leave as one batch. */
+/** All envelopes for one node within one turn of the event loop leave as one batch. A batch that says nothing is a beat: it
+ * has no number of its own and repeats the last one, so that the receiver learns of a loss behind which nothing follows. */
 export interface Batch {
   protocol: number;
-  /** number of this batch on its link (sender, receiver, lane) */
+  /** number of this batch on its link (sender, receiver, lane); 0: of no link, as services send */
   link: number;
   envelopes: Envelope[];
+  /** a part of an encoded Batch that is too large for one message of the network */
+  piece: Uint8Array;
+  /** of the same batch, under the numbers before this one */
+  piecesBefore: number;
+  /** that follow, under the next numbers */
+  piecesLeft: number;
 }
 export const Batch = root.Batch as Codec<Batch>;
 
@@ -17,10 +24,17 @@ export interface Envelope {
   call?: Call | null;
   reply?: Reply | null;
   cancel?: Cancel | null;
+  lost?: MailLost | null;
   /** Set by decode: which of the group is present. */
-  readonly body?: "call" | "reply" | "cancel";
+  readonly body?: "call" | "reply" | "cancel" | "lost";
 }
 export const Envelope = root.Envelope as Codec<Envelope>;
+
+/** The receiver missed something on this link: the sender's actors may say again what was not confirmed. */
+export interface MailLost {
+  lane: number;
+}
+export const MailLost = root.MailLost as Codec<MailLost>;
 
 /** The caller gave up: mail that was not started need not be. */
 export interface Cancel {

@@ -9,6 +9,8 @@ export interface MemoryNetwork {
   /** Nothing passes from one to the other, without a word to the sender. */
   cut(from: string, to: string): void;
   heal(): void;
+  /** What a service says to this node, as one that routes. */
+  request(nodeId: string, service: string, bytes: Uint8Array): void;
   /** The node neither sends nor receives any more. */
   kill(nodeId: string): void;
 }
@@ -17,9 +19,13 @@ export interface MemoryNetworkOptions {
   readonly clock: Clock;
   /** One way. */
   readonly delayMs?: number;
+  readonly messageBytesMax?: number;
 }
 
-export function createMemoryNetwork({ clock, delayMs = 0 }: MemoryNetworkOptions): MemoryNetwork {
+const MESSAGE_BYTES_MAX = 1_048_576;
+
+export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwork {
+  const { clock, delayMs = 0, messageBytesMax = MESSAGE_BYTES_MAX } = options;
   const nodes = new Map<string, TransportEvents>();
   const dead = new Set<string>();
   const cuts = new Set<string>();
@@ -31,15 +37,16 @@ export function createMemoryNetwork({ clock, delayMs = 0 }: MemoryNetworkOptions
 
   return {
     join: (nodeId) => ({
+      messageBytesMax,
       open: (events) => void nodes.set(nodeId, events),
-      send(to, _lane, bytes, notDelivered) {
+      send(to, lane, bytes, notDelivered) {
         if (dead.has(nodeId)) return;
         const copy = bytes.slice();
         pass(() => {
           if (cuts.has(`${nodeId}>${to}`)) return;
           const receiver = nodes.get(to);
           if (receiver === undefined) notDelivered();
-          else if (!dead.has(nodeId)) receiver.onBatch(nodeId, copy);
+          else if (!dead.has(nodeId)) receiver.onBatch(nodeId, lane, copy);
         });
       },
       async close() {
@@ -48,6 +55,7 @@ export function createMemoryNetwork({ clock, delayMs = 0 }: MemoryNetworkOptions
     }),
     cut: (from, to) => void cuts.add(`${from}>${to}`),
     heal: () => cuts.clear(),
+    request: (nodeId, service, bytes) => pass(() => nodes.get(nodeId)?.onRequest(service, bytes)),
     kill(nodeId) {
       dead.add(nodeId);
       nodes.delete(nodeId);

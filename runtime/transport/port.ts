@@ -1,10 +1,14 @@
-// Moves batches of bytes between nodes. At most once, in order per lane, and it never waits.
+// Moves batches of bytes between nodes. At most once, in order per lane while nothing breaks, and it never waits.
 
 export interface TransportEvents {
-  onBatch(from: string, bytes: Uint8Array): void;
+  onBatch(from: string, lane: number, bytes: Uint8Array): void;
+  /** From a service that knows no owners: any node takes it and passes it on. `service` is the name that it may use. */
+  onRequest(service: string, bytes: Uint8Array): void;
 }
 
 export interface Transport {
+  /** Bytes of the largest batch that passes in one message. */
+  readonly messageBytesMax: number;
   /** Begins to receive. */
   open(events: TransportEvents): void;
   /**

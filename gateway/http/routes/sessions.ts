@@ -10,7 +10,7 @@ import * as shapes from "../shapes.ts";
 import { refreshHash } from "../tokens.ts";
 
 export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): void {
-  const { accounts, attempts, gatewayUrl, passwords, refs, settings, tokens, clock } = context;
+  const { accounts, attempts, gatewayFor, passwords, refs, settings, tokens, clock } = context;
   const refreshUntilMs = () => clock.wallMs() + settings.refreshTokenS * 1_000;
   const credentialsOf = async (identity: Parameters<typeof tokens.issueAccess>[0], refreshToken: string) => ({
     userId: identity.userId,
@@ -56,12 +56,17 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
     async (request, reply) => {
       const { name, password, device } = request.body;
       attempts.take(`address ${networkOf(request.ip)}`, settings.logInsAnAddressMax);
-      attempts.take(`name ${name}`, settings.logInsANameMax);
+      const retryAfterMs = await accounts.takeAttempt(
+        `log-in ${name}`,
+        settings.logInsANameMax,
+        settings.attemptsWindowMs,
+      );
+      if (retryAfterMs > 0) throw httpErrors.TOO_MANY_REQUESTS({ retryAfterMs });
       const found = await accounts.passwordOf(name);
       const right = await passwords.matches(password, found?.passwordHash);
       if (found === undefined || !right)
         throw httpErrors.UNAUTHENTICATED({ message: "The name or the password is wrong." });
-      attempts.clear(`name ${name}`);
+      await accounts.clearAttempts(`log-in ${name}`); // those before were a person's
       const refresh = tokens.newRefresh();
       const identity = await accounts.openLogIn({
         loginId: randomUUID(),
@@ -115,12 +120,13 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
       schema: {
         summary: "A ticket for one WebSocket connection",
         tags: ["sessions"],
+        querystring: shapes.gatewayWish,
         response: { 201: z.object({ ticket: z.string(), expiresInS: z.number(), url: z.string() }) },
       },
     },
     async (request, reply) => {
       const ticket = await tokens.issueTicket(await whoAsks(request));
-      return reply.code(201).send({ ticket, expiresInS: settings.ticketS, url: gatewayUrl() });
+      return reply.code(201).send({ ticket, expiresInS: settings.ticketS, url: gatewayFor(request.query) });
     },
   );
 
@@ -130,10 +136,11 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
       schema: {
         summary: "The WebSocket address to use",
         tags: ["sessions"],
+        querystring: shapes.gatewayWish,
         response: { 200: z.object({ url: z.string() }) },
       },
     },
-    async () => ({ url: gatewayUrl() }),
+    async (request) => ({ url: gatewayFor(request.query) }),
   );
 
   app.get(

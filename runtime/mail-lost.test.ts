@@ -1,0 +1,190 @@
+// What happens when the network loses something between two nodes, or is handed more than fits into one message.
+
+import { afterEach, describe, expect, it } from "vitest";
+import { Batch, PresenceService, protobuf, type ReportNotice } from "../proto/index.ts";
+import {
+  type ActorDefinition,
+  createMemoryCluster,
+  createNode,
+  createVirtualClock,
+  defineActor,
+  type Handlers,
+  type Lifecycle,
+  type Node,
+  type RuntimeSettings,
+  runtimeDefaults,
+  seededRandom,
+  shardOf,
+  silentLogger,
+} from "./index.ts";
+
+const SHARDS = 8;
+const nodes: Node[] = [];
+afterEach(() => nodes.splice(0));
+
+type Behaviour = Partial<Handlers<typeof PresenceService>> & Lifecycle;
+
+async function twoNodes(behave: (node: string, id: string) => Behaviour, settings: Partial<RuntimeSettings> = {}) {
+  const clock = createVirtualClock();
+  const cluster = createMemoryCluster({ clock, shardCount: SHARDS, networkDelayMs: 1 });
+  const seats = ["n0", "n1"].map((name) => ({ name, seat: cluster.join(name, ["actors"]) }));
+  const made = seats.map(({ name, seat }) => {
+    const definition = defineActor({
+      service: PresenceService,
+      passivateAfterMs: 60_000,
+      activate: (context) => behave(name, context.id) as Handlers<typeof PresenceService> & Lifecycle,
+    });
+    return createNode({
+      nodeId: name,
+      settings: { ...runtimeDefaults, shardCount: SHARDS, ...settings },
+      clock,
+      random: seededRandom(1),
+      log: silentLogger,
+      ...seat,
+      fence: { claim: async () => {}, verify: async () => {}, onLost() {} },
+      wake: { register: async () => {}, list: async () => [], remove: async () => {} },
+      actors: [definition as unknown as ActorDefinition],
+    });
+  });
+  nodes.push(...made);
+  cluster.spread();
+  await clock.advance(10);
+  const ownedBy = (name: string) =>
+    Array.from({ length: 100 }, (_, at) => String(at)).find(
+      (id) => seats[0]?.seat.placement.ownerOf(shardOf(id, SHARDS))?.nodeId === name,
+    ) as string;
+  return { clock, cluster, a: made[0] as Node, b: made[1] as Node, onA: ownedBy("n0"), onB: ownedBy("n1") };
+}
+
+const notice = (gateway: string): ReportNotice => ({ gateway, sessionId: 1, state: 0, lastBeatAgoMs: 0 });
+
+describe("one-way mail that was lost", () => {
+  it("is noticed by the receiver with the next beat, though nothing follows it, and its sender's actors are told", async () => {
+    const told: string[] = [];
+    const { clock, cluster, a, b, onA, onB } = await twoNodes((node, id) => ({
+      report() {},
+      mailLost: (isAffected) => void told.push(`${node}/${id}: ${isAffected(onB)} ${isAffected(onA)}`),
+    }));
+    const lost: string[] = [];
+    b.onMailLost((isAffected) => lost.push(`${isAffected(onA)} ${isAffected(onB)}`));
+    a.references(PresenceService)(onA).report(notice("")); // so that somebody is there to be told
+    a.references(PresenceService)(onB).report(notice(""));
+    await clock.advance(50);
+    cluster.cut("n0", "n1");
+    a.references(PresenceService)(onB).report(notice(""));
+    await clock.advance(50);
+    cluster.heal();
+    expect(lost).toEqual([]);
+    await clock.advance(1_000);
+    expect(lost).toEqual(["true false"]);
+    expect(told).toEqual([`n0/${onA}: true false`]);
+    await clock.advance(20_000);
+    expect(lost).toHaveLength(1);
+    expect(b.stats().mail.lostIn).toBe(1);
+  });
+
+  it("is noticed also when the whole link was lost from its beginning, and at once when something follows", async () => {
+    const { clock, cluster, a, b, onB } = await twoNodes(() => ({ report() {} }));
+    let lost = 0;
+    b.onMailLost(() => {
+      lost += 1;
+    });
+    cluster.cut("n0", "n1");
+    a.references(PresenceService)(onB).report(notice(""));
+    await clock.advance(5);
+    cluster.heal();
+    a.references(PresenceService)(onB).report(notice(""));
+    await clock.advance(5);
+    expect(lost).toBe(1);
+  });
+
+  it("is told also when an owner is gone, of the actors that it had", async () => {
+    const { clock, cluster, b, onA, onB } = await twoNodes(() => ({ report() {} }));
+    const affected = new Set<string>();
+    b.onMailLost((isAffected) => {
+      for (const id of [onA, onB]) if (isAffected(id)) affected.add(id);
+    });
+    cluster.kill("n0");
+    await clock.advance(10);
+    expect([...affected]).toEqual([onA]);
+    expect(b.epochOf(onA)).toBe(2);
+  });
+});
+
+describe("an envelope that is larger than one message of the network", () => {
+  it("arrives whole", async () => {
+    const got: number[] = [];
+    const { clock, a, onB } = await twoNodes(() => ({ report: ({ gateway }) => void got.push(gateway.length) }), {
+      mailboxBytesMax: 8_000_000,
+    });
+    const target = a.references(PresenceService)(onB);
+    target.report(notice("x".repeat(3_500_000)));
+    target.report(notice("y"));
+    await clock.advance(100);
+    expect(got).toEqual([3_500_000, 1]);
+    expect(a.stats().mail.batchesOut).toBeGreaterThanOrEqual(5);
+  });
+
+  it("is refused when it is a call and larger than any envelope may be", async () => {
+    const { a, onB } = await twoNodes(() => ({ ask: () => ({ presence: null }) }), { batchBytesMax: 5 });
+    const asked = a
+      .references(PresenceService)(onB)
+      .ask({ askerId: 2 ** 50 });
+    await expect(asked).rejects.toMatchObject({ code: "TOO_LARGE", executed: "no" });
+  });
+});
+
+describe("a service that is no node", () => {
+  const call = (from: string, id: string, method = "ask") =>
+    Batch.encode({
+      protocol: 1,
+      link: 0,
+      envelopes: [
+        {
+          call: {
+            callId: 9,
+            from,
+            service: "Presence",
+            method,
+            ids: [id],
+            deadlineMs: 1_000,
+            payload: protobuf.Writer.create().finish(),
+            traceparent: "",
+            hops: 0,
+          },
+        },
+      ],
+      piece: new Uint8Array(0),
+      piecesBefore: 0,
+      piecesLeft: 0,
+    }).finish();
+
+  it("is answered by the owner, whichever node it asked, and only for what it may ask", async () => {
+    const settings = { servicesAllowed: ["bot:Presence.ask"] };
+    const behave = (): Behaviour => ({ ask: () => ({ presence: null }), watch: () => ({ presences: [] }) });
+    const { clock, cluster, onA, onB, a } = await twoNodes(behave, settings);
+    const answers: string[] = [];
+    const seat = cluster.join("svc-bot#1", []);
+    seat.transport.open({
+      onBatch(_from, _lane, bytes) {
+        for (const { reply } of Batch.decode(bytes).envelopes) {
+          answers.push(reply?.failure?.code ?? `answered ${reply?.callId}`);
+        }
+      },
+      onRequest() {},
+    });
+    cluster.request("n0", "bot", call("svc-bot#1", onA));
+    await clock.advance(20);
+    cluster.request("n0", "bot", call("svc-bot#1", onB));
+    await clock.advance(20);
+    expect(answers).toEqual(["answered 9", "answered 9"]);
+    cluster.request("n0", "bot", call("svc-bot#1", onA, "watch"));
+    await clock.advance(20);
+    expect(answers.at(-1)).toBe("SERVICE_NOT_ALLOWED");
+    cluster.request("n0", "bot", call("svc-other#1", onA)); // under somebody else's name
+    cluster.request("n0", "other", call("svc-other#1", onA));
+    await clock.advance(20);
+    expect(answers).toHaveLength(3);
+    expect(a.stats().mail).toMatchObject({ malformed: 1, refused: 2 });
+  });
+});
