@@ -157,7 +157,10 @@ describe("a cluster in bad weather", () => {
       const { rig, told } = world;
       const story = () => `seed ${seed}:\n  ${told.join("\n  ")}\n${rig.describe()}`;
       const whole = rig.becomes(() => rig.violations.length > 0 || rig.unsettled() === undefined, HEALED_WITHIN_MS);
-      slowestMs = Math.max(slowestMs, await whole.catch((error) => Promise.reject(new Error(story(), { cause: error }))));
+      slowestMs = Math.max(
+        slowestMs,
+        await whole.catch((error) => Promise.reject(new Error(story(), { cause: error }))),
+      );
       if (rig.violations.length > 0) throw new Error(`${rig.violations.join("; ")} — ${story()}`);
       for (const { cluster } of rig.nodes) {
         elections += cluster.stats().elections;
