@@ -31,11 +31,13 @@ export { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions, typ
 export { connectNats, type Nats, type NatsSettings, natsDefaults } from "./nats/connection.ts";
 export { subjectsOf } from "./nats/subjects.ts";
 export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeStats } from "./node.ts";
+export { type ClusterState, giveOrder, readCluster } from "./placement/admin.ts";
 export { type ClusterPlacement, type CoordinatorStatus, createClusterPlacement } from "./placement/cluster.ts";
 export { clusterErrors } from "./placement/errors.ts";
 export type { Placement, PlacementEvents, ShardOwner } from "./placement/port.ts";
 export { type PlacementSettings, placementDefaults } from "./placement/settings.ts";
 export type { PlacementStats } from "./placement/stats.ts";
+export type { ShardTable } from "./placement/table.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
 export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";

@@ -206,9 +206,9 @@ export class Rig {
     const lines = this.nodes
       .filter(({ state }) => state === "up" || state === "paused")
       .map(({ nodeId, cluster, acting, state }) => {
-        const { nodeId: leader, term, phase } = cluster.coordinator();
+        const { nodeId: leader, term, phase, handoffs } = cluster.coordinator();
         const { version, members, owned } = cluster.stats();
-        return `${nodeId} ${state}: acts for ${acting.size}, owns ${owned}, table ${version}, leader ${leader} term ${term} (${phase}), members ${members}`;
+        return `${nodeId} ${state}: acts for ${acting.size}, owns ${owned}, table ${version}, leader ${leader} term ${term} (${phase}, ${handoffs} hand-offs), members ${members}`;
       });
     return `${this.unsettled() ?? "settled"}\n  ${lines.join("\n  ")}`;
   }
