@@ -7,8 +7,9 @@ import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { startServices } from "../../tools/services/index.ts";
 import { demo } from "./demo.ts";
 import type { Scenario, World } from "./scenario.ts";
+import { zombies } from "./zombies.ts";
 
-const scenarios: Readonly<Record<string, Scenario>> = { demo };
+const scenarios: Readonly<Record<string, Scenario>> = { demo, zombies };
 
 const startedMs = performance.now();
 const print = (line: string) => {
