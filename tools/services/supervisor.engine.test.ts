@@ -7,11 +7,13 @@ import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { connect } from "@nats-io/transport-node";
 import cassandra from "cassandra-driver";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { alive, cacheFolder } from "./cache.ts";
+import { cacheFolder } from "./cache.ts";
 import { type Services, startServices } from "./index.ts";
+import { alive } from "./left-behind.ts";
 import { engineNames, provision } from "./provision.ts";
 
 /** Consul alone is built for minutes, once. */
@@ -81,6 +83,17 @@ describe("the supervisor", () => {
     const exited = once(child, "exit");
     child.kill(signal);
     expect(await exited).toEqual([0, null]);
+    await gone(engines);
+    expect(dataFolders(child.pid as number)).toEqual([]);
+  });
+
+  test("leaves nothing behind when it is told to end in the middle of a start", async () => {
+    const child = launch("--only", "nats,consul,postgres");
+    const exited = once(child, "exit");
+    while (descendants(child.pid as number).length < 2) await pause(5);
+    const engines = descendants(child.pid as number);
+    child.kill("SIGTERM");
+    expect(await exited).toEqual([143, null]);
     await gone(engines);
     expect(dataFolders(child.pid as number)).toEqual([]);
   });
@@ -184,6 +197,34 @@ describe("an engine", () => {
 
   test("a log of all its lives is kept beside its data", () => {
     expect(existsSync(services.postgres.logFile)).toBe(true);
+  });
+});
+
+describe("a configuration of one's own", () => {
+  test("gives NATS its users: others are turned away", async () => {
+    const natsConfig = `authorization { users: [{ user: "node", password: "secret", permissions: { publish: "a.>" } }] }`;
+    const services = await startServices({ only: ["nats"], given: {}, natsConfig });
+    try {
+      const servers = services.environment.NATS_URL as string;
+      await expect(connect({ servers })).rejects.toThrow("Authorization Violation");
+      const allowed = await connect({ servers, user: "node", pass: "secret" });
+      await allowed.close();
+    } finally {
+      await services.stop();
+    }
+  });
+
+  test("lets Consul deny by default: without the token nothing is read", async () => {
+    const consulToken = "7a1d3c5e-0000-4000-8000-000000000001";
+    const acl = { enabled: true, default_policy: "deny", tokens: { initial_management: consulToken } };
+    const services = await startServices({ only: ["consul"], given: {}, consulConfig: { acl }, consulToken });
+    try {
+      const url = `${services.environment.CONSUL_HTTP_ADDR}/v1/kv/madang-services/ready`;
+      expect((await fetch(url)).status).toBe(403);
+      expect((await fetch(url, { headers: { "x-consul-token": consulToken } })).status).toBe(200);
+    } finally {
+      await services.stop();
+    }
   });
 });
 
