@@ -84,7 +84,7 @@ export async function startServices(options: ServicesOptions = {}): Promise<Serv
   const starts = await Promise.allSettled(
     own.map((name) =>
       start(name).catch((error: unknown) => {
-        log(`${name} does not start; what else was started is ended`);
+        log(`${name} does not start, so what else was started is ended: ${String(error).split("\n", 1)[0]}`);
         throw error;
       }),
     ),

@@ -9,7 +9,8 @@ export interface NodeAddress {
   readonly port: number;
 }
 
-const ASK_WITHIN_MS = 2_000;
+const ASK_WITHIN_MS = 5_000;
+/** A change of the schema is agreed on by all nodes. */
 const DDL_WITHIN_MS = 20_000;
 const keyspace = "madang_services";
 

@@ -10,8 +10,8 @@ import type { Service, ServiceOptions } from "../service.ts";
 import { javaArguments, logback, renderCassandra, ringTokens } from "./configuration.ts";
 import { askNode, askRing, type NodeAddress, prepareRing } from "./readiness.ts";
 
-/** Gossip finds everybody within seconds, and tells a returned node from a dead one within some ten. */
-const RING_WITHIN_MS = 60_000;
+/** Gossip finds everybody within seconds, and tells a returned node from a dead one within some ten; on busy cores later. */
+const RING_WITHIN_MS = 120_000;
 const ASK_AGAIN_MS = 200;
 
 export async function cassandraService(options: ServiceOptions & { readonly nodes: number }): Promise<Service> {
