@@ -111,7 +111,7 @@ export function javaArguments(libraries: string, configFolder: string, folder: s
     "-Xmx384m",
     "-XX:MaxDirectMemorySize=256m",
     "-XX:+UseSerialGC", // the smallest one; pauses of a heap of this size are short
-    "-XX:-UsePerfData", // no file under /tmp that a killed one leaves behind
+    "-XX:-UsePerfData", // no file that a killed one leaves behind
     "-XX:+ExitOnOutOfMemoryError",
     "-Djdk.attach.allowAttachSelf=true",
     ...exports.map((name) => `--add-exports=${name}=ALL-UNNAMED`),
