@@ -364,6 +364,32 @@ describe("a move", () => {
   });
 });
 
+describe("a coordinator that stood still", () => {
+  it("(C1) writes nothing of what it had planned", async () => {
+    let hangs = false;
+    const rig = new Rig({ handoffTakesMs: () => (hangs ? 3_600_000 : 5) });
+    const old = rig.join("a");
+    await settled(rig, START_MS);
+    rig.join("b");
+    await settled(rig, START_MS);
+    const leaving = rig.join("x");
+    await settled(rig, START_MS);
+    expect(rig.leader).toBe(old);
+    hangs = true;
+    leaving.cluster.tell({ status: "draining" });
+    await rig.becomes(() => old.cluster.coordinator().handoffs > 0, 2_000);
+    old.pause();
+    // The next one waits for the same hand-offs in vain, and gives the shards to itself.
+    await rig.becomes(() => leaving.acting.size === 0, 40_000);
+    const before = old.cluster.stats().casConflicts;
+    old.resume();
+    await rig.clock.advance(5_000);
+    expect(rig.violations).toEqual([]);
+    expect(old.cluster.stats().casConflicts - before).toBeLessThanOrEqual(1);
+    expect(old.cluster.coordinator()).toMatchObject({ phase: "following", term: 2 });
+  });
+});
+
 describe("a shard that was found lost", () => {
   it("gets an epoch above what was seen at the store, and keeps its owner", async () => {
     const rig = await three();
