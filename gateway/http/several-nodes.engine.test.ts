@@ -5,11 +5,16 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { silentLogger, systemClock, systemRandom } from "../../runtime/index.ts";
 import { type AccountStore, applyAccountsSchema, openPostgresAccounts } from "../../storage/accounts/index.ts";
 import { useDatabase } from "../../storage/accounts/postgres.test-rig.ts";
+import {
+  createHttpApi,
+  createTicketCheck,
+  createTokens,
+  type HttpApi,
+  httpDefaults,
+  sharedSigningKey,
+} from "../index.ts";
 import { type Asked, cheap, fakeRefs } from "./api.test-rig.ts";
-import { createHttpApi, type HttpApi } from "./api.ts";
-import { httpDefaults } from "./settings.ts";
-import { createTicketCheck } from "./tickets.ts";
-import { createTokens, sharedSigningKey } from "./tokens.ts";
+import { once } from "./idempotency.ts";
 
 const database = useDatabase();
 const options = { url: database.url, clock: systemClock, log: silentLogger };
@@ -79,6 +84,15 @@ it("the same request with a key, on both nodes at once, makes one thing and is a
   expect(new Set(made.map(({ status, json }) => `${status} ${String(json.channelId)}`)).size).toBe(1);
   const created = asked.filter(({ method }) => method === "create");
   expect(new Set(created.map(({ actor }) => actor)).size).toBe(1);
+});
+
+it("two runs of one request with a key are told one answer, also if they would have given two", async () => {
+  for (let round = 0; round < 20; round++) {
+    const run = (answer: string, accounts?: AccountStore) =>
+      once(accounts as AccountStore, "runs", `r${round}`, "same", async () => answer);
+    const [first, second] = await Promise.all([run("first", stores[0]), run("second", stores[1])]);
+    expect(first).toBe(second);
+  }
 });
 
 it("a key that was used on one node is refused for another request on the other", async () => {

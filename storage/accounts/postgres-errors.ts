@@ -84,12 +84,17 @@ function isOfConnection({ code, syscall }: Thrown, message: string): boolean {
 /** The same error for the operator who starts a node: it says where, and what the server said. */
 export function atPlace(thrown: unknown, place: string): unknown {
   if (!(thrown instanceof MadangError)) return thrown;
-  const { code, retryable, executed, cause, retryAfterMs, message } = thrown;
+  const { code, retryable, executed, cause, retryAfterMs, detail, message } = thrown;
   const said = saidBy(cause);
   return new MadangError(
     code,
     { retryable, executed, sentence: message },
-    { message: `PostgreSQL at ${place}: ${message}${said === "" ? "" : ` It said: ${said}`}`, cause, retryAfterMs },
+    {
+      message: `PostgreSQL at ${place}: ${message}${said === "" ? "" : ` It said: ${said}`}`,
+      cause,
+      retryAfterMs,
+      detail,
+    },
   );
 }
 

@@ -1,10 +1,13 @@
 // What goes wrong between a node and PostgreSQL, and how it is told.
 
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
+import { Kysely, PostgresDialect } from "kysely";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Clock, pause, silentLogger, systemClock } from "../../runtime/index.ts";
 import { type AccountStore, applyAccountsSchema, openPostgresAccounts, postgresDefaults } from "./index.ts";
 import { useDatabase } from "./postgres.test-rig.ts";
+import { createPostgresPool } from "./postgres-pool.ts";
+import type { Tables } from "./schema.ts";
 import type { PostgresSettings } from "./settings.ts";
 
 const database = useDatabase();
@@ -17,6 +20,16 @@ const within = async <T>(ms: number, work: () => Promise<T>): Promise<T> => {
     return await work();
   } finally {
     expect(systemClock.monotonicMs() - fromMs).toBeLessThan(ms);
+  }
+};
+const withPool = async (url: string, some: Partial<PostgresSettings>, work: (db: Kysely<Tables>) => Promise<void>) => {
+  const settings = { ...postgresDefaults, ...some };
+  const pool = createPostgresPool({ url, clock: systemClock, log: silentLogger, settings });
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await work(db);
+  } finally {
+    await db.destroy();
   }
 };
 const changed = (change: (url: URL) => void) => {
@@ -200,6 +213,39 @@ describe("a node that runs", () => {
     relay.close();
   });
 
+  it("gives up a transaction whose server fell silent in the time of one statement, not of two", async () => {
+    const { hostname, port } = new URL(database.url);
+    const relay = await createRelay(hostname, Number(port || "5432"));
+    const through = changed((url) => {
+      url.hostname = "127.0.0.1";
+      url.port = String(relay.port);
+    });
+    await withPool(through, { statementWithinMs: 200 }, async (db) => {
+      const work = within(2_000, () =>
+        db.transaction().execute(async (transaction) => {
+          await transaction.selectFrom("users").select("id").execute();
+          relay.silent = true;
+          await transaction.selectFrom("users").select("id").execute();
+        }),
+      );
+      await expect(work).rejects.toMatchObject({ code: "DEADLINE_EXCEEDED", executed: "no" });
+    });
+    relay.close();
+  });
+
+  it("survives a connection that is cut between two statements of a transaction", async () => {
+    await withPool(database.url, {}, async (db) => {
+      const work = db.transaction().execute(async (transaction) => {
+        await transaction.selectFrom("users").select("id").execute();
+        await database.cutAll();
+        await pause(systemClock, 100);
+        await transaction.selectFrom("users").select("id").execute();
+      });
+      await expect(work).rejects.toMatchObject({ code: "UNAVAILABLE", executed: "no" });
+      expect(await db.selectFrom("users").select("id").where("id", "=", 1).execute()).toEqual([{ id: 1 }]);
+    });
+  });
+
   it("refuses an integer that a JavaScript number cannot hold, and keeps those that it can", async () => {
     await database.query("insert into users values ($1, 'max', 'Max', 'h', 0)", [String(2 ** 53 - 1)]);
     await database.query("insert into users values ($1, 'over', 'Over', 'h', 0)", [String(2n ** 53n)]);
@@ -210,7 +256,6 @@ describe("a node that runs", () => {
 });
 
 async function createRelay(host: string, port: number) {
-  const { connect } = await import("node:net");
   const relay = { port: 0, silent: false, close: () => void server.close() };
   const server = createServer((near) => {
     const far = connect(port, host);

@@ -44,9 +44,10 @@ it("a database of an older version is refused by a node, and brought up by the c
 it("a database of a newer version is refused by both", async () => {
   await applyAccountsSchema(options);
   await database.query("update schema_version set version = 99");
-  for (const refused of [openPostgresAccounts(options), applyAccountsSchema(options)]) {
-    await expect(refused).rejects.toMatchObject({
+  for (const open of [openPostgresAccounts, applyAccountsSchema]) {
+    await expect(open(options)).rejects.toMatchObject({
       code: "SCHEMA_TOO_NEW",
+      detail: { found: 99, known: schemaVersion },
       message: expect.stringContaining(database.name),
     });
   }

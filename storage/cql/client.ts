@@ -6,7 +6,7 @@ import type { RingStats } from "../stores.ts";
 import { Admission } from "./admission.ts";
 import type { Connected, RingCounters } from "./connect.ts";
 
-export type Value = string | number | Buffer | readonly number[];
+export type Value = string | number | Buffer;
 
 export interface Statement {
   readonly query: string;
@@ -16,6 +16,8 @@ export interface Statement {
 export interface Paging {
   /** Rows of the first answer: fewer where one row may be large. */
   readonly rowsFirst: number;
+  /** There cannot be more: where so many are found, nobody asks for others. */
+  readonly rowsMax?: number;
   /** Of one row, to size the answers after the first. */
   bytesOf(row: types.Row): number;
 }
@@ -43,23 +45,35 @@ export class CqlClient {
   }
 
   /** All rows, over as many answers as it takes: all of them, or an error. */
-  async read({ query, params }: Statement, { rowsFirst, bytesOf }: Paging): Promise<types.Row[]> {
+  read(statement: Statement, paging: Paging): Promise<types.Row[]> {
+    return this.#read(statement, paging, (request) => this.#admission.run(0, request));
+  }
+
+  /** Does not wait behind others (A2). For rows that are few and small. */
+  readUrgently(statement: Statement): Promise<types.Row[]> {
+    const paging = { rowsFirst: this.#settings.pageRowsMax, bytesOf: () => 0 };
+    return this.#read(statement, paging, (request) => this.#admission.urgent(request));
+  }
+
+  async #read(
+    { query, params }: Statement,
+    { rowsFirst, rowsMax, bytesOf }: Paging,
+    admit: (request: () => Promise<types.ResultSet>) => Promise<types.ResultSet>,
+  ): Promise<types.Row[]> {
     const { pageRowsMax, pageBytes } = this.#settings;
-    let rows: types.Row[] = [];
+    const rows: types.Row[] = [];
     let bytes = 0;
     let fetchSize = rowsFirst;
     let pageState: string | undefined;
-    do {
+    for (;;) {
       const options = pageState === undefined ? { ...READ, fetchSize } : { ...READ, fetchSize, pageState };
-      const page = await this.#admission.run(0, () => this.#execute(query, params, options));
+      const page = await admit(() => this.#execute(query, params, options));
+      for (const row of page.rows) rows.push(row);
       pageState = page.pageState ?? undefined;
-      if (rows.length === 0) rows = page.rows;
-      else for (const row of page.rows) rows.push(row);
-      if (pageState === undefined) break;
+      if (pageState === undefined || rows.length === rowsMax) return rows;
       for (const row of page.rows) bytes += bytesOf(row);
       fetchSize = Math.max(1, Math.min(pageRowsMax, Math.floor((pageBytes * rows.length) / Math.max(bytes, 1))));
-    } while (pageState !== undefined);
-    return rows;
+    }
   }
 
   write({ query, params }: Statement, bytes: number): Promise<unknown> {
@@ -74,22 +88,7 @@ export class CqlClient {
     });
   }
 
-  /** Does not wait behind others (A2). For rows that are few and small. */
-  readUrgently({ query, params }: Statement): Promise<types.Row[]> {
-    const fetchSize = this.#settings.pageRowsMax;
-    const page = (pageState: string | undefined): Promise<types.Row[]> =>
-      this.#admission
-        .urgent(() =>
-          this.#execute(
-            query,
-            params,
-            pageState === undefined ? { ...READ, fetchSize } : { ...READ, fetchSize, pageState },
-          ),
-        )
-        .then(async (answer) => (answer.pageState ? [...answer.rows, ...(await page(answer.pageState))] : answer.rows));
-    return page(undefined);
-  }
-
+  /** (A2) */
   writeUrgently({ query, params }: Statement): Promise<unknown> {
     return this.#admission.urgent(() => this.#execute(query, params, WRITE));
   }
@@ -127,4 +126,15 @@ export function bigint(value: number): Buffer {
 /** The same memory, as the driver wants it. */
 export function blob(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A CQL list of ints in one piece: the driver would make two buffers for each of them. */
+export function ints(values: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(4 + values.length * 8);
+  bytes.writeInt32BE(values.length, 0);
+  values.forEach((value, i) => {
+    bytes.writeInt32BE(4, 4 + i * 8);
+    bytes.writeInt32BE(value, 8 + i * 8);
+  });
+  return bytes;
 }

@@ -7,7 +7,7 @@ import type { types } from "cassandra-driver";
 import { stamp } from "../../runtime/index.ts";
 import type { CellBatch, CellRow, ClaimRow, QuorumStore } from "../fence/port.ts";
 import type { StorageSettings } from "../settings.ts";
-import { bigint, blob, type CqlClient, type Paging, type Statement } from "./client.ts";
+import { bigint, blob, type CqlClient, ints, type Paging, type Statement } from "./client.ts";
 
 const INSERT_CLAIM = "INSERT INTO claims (shard, epoch, owner) VALUES (?, ?, ?) USING TIMESTAMP ?";
 const SELECT_CLAIMS = "SELECT epoch, owner FROM claims WHERE shard = ?";
@@ -29,8 +29,8 @@ const CLEANED = 2;
 /** More names in one read are refused by ScyllaDB (100), and cost more than the whole partition. */
 const SHARDS_NAMED_MAX = 64;
 
-/** A page of history is one answer; fifty of the largest rows are 20 MB. */
-const CELLS_FIRST = 50;
+/** Sixteen of the largest rows are 6 MB, which a busy member answers in time; fifty it did not. */
+const CELLS_FIRST = 16;
 const cellPaging: Paging = {
   rowsFirst: CELLS_FIRST,
   bytesOf: (row) => (row as unknown as StoredCell).record.byteLength,
@@ -82,7 +82,7 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
       const some = shards.length <= SHARDS_NAMED_MAX;
       const rows = await client.readUrgently(
         some
-          ? { query: SELECT_REVOCATIONS_OF, params: [owner, shards] }
+          ? { query: SELECT_REVOCATIONS_OF, params: [owner, ints(shards)] }
           : { query: SELECT_REVOCATIONS, params: [owner] },
       );
       if (some) return epochsOf(rows);
@@ -106,7 +106,7 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     },
     async readCells(channelId, bucket, from, to) {
       const params = [channelId, bucket, bigint(from), bigint(to)];
-      const rows = await client.read({ query: SELECT_CELLS, params }, cellPaging);
+      const rows = await client.read({ query: SELECT_CELLS, params }, { ...cellPaging, rowsMax: to - from + 1 });
       // The table lies newest first, and is read as it lies.
       return rows.map((row) => cellOf(row as unknown as StoredCell)).reverse();
     },

@@ -2,14 +2,15 @@
 //
 // (S1) One at a time: two coordinators that make the same table at once give it two identities, and the ring never agrees.
 //      The lock is a row that is inserted if there is none, and runs out by itself. Its own table has an identity that is
-//      made of its name, so that everybody makes the same one.
+//      made of its name, so that everybody makes the same one. Lock and version are written by conditions only.
 // (S2) A step begins when the whole ring agrees on the step before. Steps can be done twice.
 
 import { createHash, randomUUID } from "node:crypto";
-import { type Client, types } from "cassandra-driver";
+import type { Client } from "cassandra-driver";
 import { assert, type Clock, type Logger, pause, runtimeErrors, silentLogger } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import { type StorageSettings, storageDefaults } from "../settings.ts";
+import { conditionally } from "./conditions.ts";
 import { connect, isInvalid, type RingAddress, schemaMissing } from "./connect.ts";
 import { steps as ownSteps } from "./tables.ts";
 
@@ -45,8 +46,6 @@ const ADVANCE = `UPDATE ${VERSIONS} SET version = ? WHERE name = 'version' IF ve
 const LOCK = `INSERT INTO ${VERSIONS} (name, holder) VALUES ('lock', ?) IF NOT EXISTS USING TTL ${LOCK_S}`;
 const UNLOCK = `DELETE FROM ${VERSIONS} WHERE name = 'lock' IF holder = ?`;
 
-/** Lock and version are written by conditions only, and so read behind them. */
-const BEHIND_CONDITIONS = { consistency: types.consistencies.localSerial };
 const CHANGE = { prepare: false, readTimeout: CHANGE_WITHIN_MS };
 
 /** Safe to run twice, and at once. Rejects with SCHEMA_TOO_NEW, STORE_UNREACHABLE, STORE_REFUSED or UNAVAILABLE. */
@@ -95,20 +94,20 @@ async function migrate(driver: Client, { clock, log, steps, keyspace }: Migratio
   for (let version = from; ; version = await versionOf(driver, keyspace)) {
     if (version > steps.length) throw tooNew(keyspace, version, steps.length);
     if (version === steps.length) return { from, to: version };
-    if (await applied(driver, LOCK, [holder])) break;
+    if (await isLocked(driver, clock, holder)) break;
     if (clock.monotonicMs() > until) {
       throw runtimeErrors.UNAVAILABLE({ message: `Somebody has been changing the keyspace ${keyspace} for too long.` });
     }
     await pause(clock, LOCK_PAUSE_MS);
   }
   try {
-    for (let version = await versionOf(driver, keyspace); version < steps.length; version++) {
+    for (let version = await versionOf(driver, keyspace); version < steps.length; version += 1) {
       await change(driver, clock, steps[version] ?? []);
-      await applied(driver, ADVANCE, [version + 1, version === 0 ? null : version]);
+      await conditionally(driver, clock, ADVANCE, [version + 1, version === 0 ? null : version]);
       log.info({ keyspace, version: version + 1 }, "the keyspace was brought to a newer version");
     }
   } finally {
-    await applied(driver, UNLOCK, [holder]);
+    await conditionally(driver, clock, UNLOCK, [holder]);
   }
   return { from, to: steps.length };
 }
@@ -116,15 +115,17 @@ async function migrate(driver: Client, { clock, log, steps, keyspace }: Migratio
 /** 0 before the first step. Rejects with SCHEMA_MISSING when not even the table of versions is there. */
 async function versionOf(driver: Client, keyspace: string): Promise<number> {
   try {
-    const { rows } = await driver.execute(SELECT_VERSION, [], BEHIND_CONDITIONS);
+    const { rows } = await driver.execute(SELECT_VERSION);
     return (rows[0]?.version as number | null | undefined) ?? 0;
   } catch (error) {
     throw isInvalid(error) ? schemaMissing(keyspace, error) : error;
   }
 }
 
-async function applied(driver: Client, query: string, params: (string | number | null)[]): Promise<boolean> {
-  return (await driver.execute(query, params)).wasApplied();
+/** A lock that was taken by an attempt of unknown outcome is found by the next one. */
+async function isLocked(driver: Client, clock: Clock, holder: string): Promise<boolean> {
+  const { isApplied, found } = await conditionally(driver, clock, LOCK, [holder]);
+  return isApplied || found?.holder === holder;
 }
 
 /** (S2) All by one coordinator, which knows its own changes before the others agree. */

@@ -34,7 +34,7 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
   const { driver } = connected;
   try {
     await assertSchema(driver, keyspace);
-    await claimIdentity(driver, keyspace, { clusterName, shardCount });
+    await claimIdentity(driver, clock, keyspace, { clusterName, shardCount });
   } catch (error) {
     await driver.shutdown();
     if (!(error instanceof Error) || error.name === "MadangError") throw error;
