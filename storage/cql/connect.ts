@@ -108,12 +108,14 @@ export async function connect(
 
 /** Members that stand behind something else tell addresses that lead nowhere from here. */
 function translator(addresses: ReadonlyMap<string, string>): policies.addressResolution.AddressTranslator {
-  return {
-    translate(address, port, callback) {
+  // A class to the driver, which looks at what it was made by; an interface to its types.
+  const { AddressTranslator } = policies.addressResolution as unknown as { AddressTranslator: new () => object };
+  return Object.assign(new AddressTranslator(), {
+    translate(address: string, port: number, callback: (endpoint: string) => void) {
       const told = `${address}:${port}`;
       callback(addresses.get(told) ?? told);
     },
-  };
+  });
 }
 
 /** A member that comes back is noticed within ten seconds; the driver's own schedule grows to ten minutes. */
