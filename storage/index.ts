@@ -1,6 +1,7 @@
 // The door of what is kept. Accounts have a door of their own.
 export { type EmbeddedOptions, openEmbeddedStores } from "./embedded/stores.ts";
 export { storageErrors } from "./errors.ts";
+export type { JobRow, JobStore } from "./jobs/port.ts";
 export type { SharedStores } from "./local-stores.ts";
 export type { ChannelLog, ChannelLogStore, LogEvents, LogRange, LogRow } from "./log/port.ts";
 export { createMemoryStores, type MemoryOptions } from "./memory/stores.ts";
