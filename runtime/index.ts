@@ -25,6 +25,8 @@ export { createGate, type Gate } from "./gate.ts";
 export { type Logger, silentLogger } from "./logger.ts";
 export type { Member, Membership, Role } from "./membership/port.ts";
 export { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions, type Seat } from "./memory-cluster.ts";
+export type { Nats } from "./nats/connection.ts";
+export { isToken } from "./nats/subjects.ts";
 export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeStats } from "./node.ts";
 export type { Placement, PlacementEvents, ShardOwner } from "./placement/port.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
