@@ -3,8 +3,9 @@
 // (K1) Nobody is told of what the user's actor knows, under a verify, to be read, acknowledged by a device, out of sight, or
 //      left. It is asked right before the provider is.
 // (K2) A channel is told to a user once in collapseMs: the first message at once, then the newest of those that came
-//      meanwhile, with the number of unread ones. Jobs that a newer one stands for are done. (Among several workers each does
-//      so by itself; the provider's collapse key, the channel, makes one of what they tell.)
+//      meanwhile, with the number of unread ones. Jobs that a newer one stands for are done. Among several workers each does
+//      so by itself; the provider's collapse key, the channel, makes one of what they tell, and a job that is tried again gives
+//      way to one for a newer message.
 // (K3) What is told of one channel of a user is told in order, one after another.
 // (K4) A device whose provider is away is tried again later by itself: the others are not told twice.
 // (K5) Every job ends as done, to be tried again, or a dead letter; nothing that it waits for lasts without end.
@@ -209,9 +210,16 @@ class Worker implements PushWorker {
     }
     const deadlineMs = this.#options.settings.askWithinMs;
     const state = await this.#options.users(String(userId)).pushState({ channelId }, { deadlineMs });
-    const { readId, deliveredId, visibleFrom, left, unread } = state;
+    const { readId, deliveredId, visibleFrom, left, unread, pushedId } = state;
     if (left || messageId <= readId || messageId <= deliveredId || messageId < visibleFrom) {
       this.#counts.needless += 1; // (K1)
+      delivery.done();
+      return;
+    }
+    // A newer message has a job of its own, which may have been told by another worker while this one waited.
+    const again = delivery.attempt > 1 || delivery.job.deviceId !== 0;
+    if (again && messageId < pushedId) {
+      this.#counts.collapsed += 1;
       delivery.done();
       return;
     }

@@ -299,10 +299,11 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     );
   }
 
-  #pushState({ readId, readOrdinal, deliveredId, ordinal, visibleFrom, left }: Pointer): Later<PushStateReply> {
+  #pushState(pointer: Pointer): Later<PushStateReply> {
     const later = new Later<PushStateReply>();
-    const unread = Math.max(0, ordinal - readOrdinal);
-    const reply = { readId, deliveredId, unread, visibleFrom, left };
+    const { readId, deliveredId, visibleFrom, left, pushedId } = pointer;
+    const unread = Math.max(0, pointer.ordinal - pointer.readOrdinal);
+    const reply = { readId, deliveredId, unread, visibleFrom, left, pushedId };
     this.context.verify().then(
       () => later.resolve(reply),
       (error) => later.reject(error),

@@ -314,6 +314,8 @@ export interface PushStateReply {
   visibleFrom: number;
   /** no longer a member, or never was one */
   left: boolean;
+  /** newest message that a push job was made for, as far as is known; 0: none */
+  pushedId: number;
 }
 export const PushStateReply = root.PushStateReply as Codec<PushStateReply>;
 

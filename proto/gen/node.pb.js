@@ -8754,6 +8754,7 @@ export const madang = $root.madang = (() => {
             PushStateReply.prototype.unread = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             PushStateReply.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             PushStateReply.prototype.left = false;
+            PushStateReply.prototype.pushedId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             PushStateReply.create = function(properties) {
                 return new PushStateReply(properties);
@@ -8776,6 +8777,8 @@ export const madang = $root.madang = (() => {
                     writer.uint32(32).uint64(message.visibleFrom);
                 if (message.left != null && $Object.hasOwnProperty.call(message, "left") && message.left !== false)
                     writer.uint32(40).bool(message.left);
+                if (message.pushedId != null && $Object.hasOwnProperty.call(message, "pushedId") && (typeof message.pushedId === "object" ? message.pushedId.low || message.pushedId.high : message.pushedId !== 0))
+                    writer.uint32(48).uint64(message.pushedId);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -8852,6 +8855,15 @@ export const madang = $root.madang = (() => {
                                 message.left = value;
                             else
                                 delete message.left;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.pushedId = value;
+                            else
+                                delete message.pushedId;
                             continue;
                         }
                     }
