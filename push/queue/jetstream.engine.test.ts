@@ -67,7 +67,7 @@ describe("the push queue on JetStream", () => {
 
   it("gives each job to one of the workers that share it", async () => {
     const queues = await Promise.all([1, 2, 3].map(() => at.open()));
-    const workers = queues.map((queue) => collector(queue, (delivery) => setTimeout(() => delivery.done(), 20)));
+    const workers = queues.map((queue) => collector(queue, (delivery) => clock.after(20, () => delivery.done())));
     const sent = Array.from({ length: 60 }, (_, index) => index + 1);
     await Promise.all(sent.map((messageId) => queues[messageId % 3]?.enqueue(aJob(messageId))));
     const all = () => workers.flatMap((worker) => worker.ids());
