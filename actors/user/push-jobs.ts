@@ -189,7 +189,7 @@ export class PushJobs {
     for (const watched of due) {
       const { owner, pointer, owedId } = watched;
       pointer.watched = false;
-      if (owner.isLost || !owes(pointer)) continue;
+      if (!owes(pointer)) continue;
       // What it was watched for has arrived, and something newer has not yet.
       if (pointer.deliveredId >= owedId || pointer.readId >= owedId) this.#watch(owner, pointer);
       else silent.push(watched);
@@ -204,9 +204,9 @@ export class PushJobs {
         try {
           await owner.context.verify();
         } catch {
-          return;
+          return; // the tenure is over: its next owner decides
         }
-        if (owner.isLost || !owes(pointer)) return;
+        if (!owes(pointer)) return;
         const kept = this.#notify(owner, pointer);
         owner.pushed(pointer);
         await kept;
