@@ -22,6 +22,7 @@ export interface PushSettings {
   readonly deadBytesMax: number;
   readonly deadAgeMaxMs: number;
   readonly enqueuingMax: number;
+  readonly publishAtOnceMax: number;
   readonly enqueueTryMs: number;
   readonly enqueueTries: number;
   readonly ackWithinMs: number;
@@ -52,7 +53,8 @@ export const pushDefaults: PushSettings = {
   queueBytesMax: 1_073_741_824, // of the stream, about five million jobs; beyond it jobs are refused and counted
   deadBytesMax: 104_857_600, // of the stream of dead letters; the oldest leave for new ones
   deadAgeMaxMs: 1_209_600_000, // two weeks: somebody has looked by then
-  enqueuingMax: 10_000, // jobs of one node that wait for the stream's word; beyond it jobs are refused and counted
+  enqueuingMax: 10_000, // jobs of one node that are on their way to the stream; beyond it jobs are refused and counted
+  publishAtOnceMax: 500, // of them before the stream's word: a stream that syncs each job takes less than a try for so many
   enqueueTryMs: 2_000, // before the same job is sent again; the stream knows it by its id
   enqueueTries: 3, // an election of the stream's leader is over by then; all tries end before a channel delivers again
   ackWithinMs: 30_000, // a worker that is alive says so in a third of it; the jobs of one that is not go to another after it

@@ -21,7 +21,7 @@ import type { Pointer } from "./pointer.ts";
 
 /** Where jobs go: the push queue. */
 export interface PushPort {
-  /** Resolves when the job is kept, and rejects in a few seconds at most. */
+  /** Resolves when the job is kept, and rejects within some ten seconds if it is not. */
   enqueue(job: PushJob): Promise<void>;
 }
 

@@ -14,6 +14,8 @@ import { DeadPush, PushJob } from "../../proto/index.ts";
 import {
   assert,
   type Clock,
+  createGate,
+  type Gate,
   type Logger,
   MadangError,
   type Nats,
@@ -74,6 +76,7 @@ class JetStreamPushQueue implements PushQueue {
   readonly #manager: JetStreamManager;
   readonly #stream: JetStreamClient;
   readonly #counts = noCounts();
+  readonly #gate: Gate;
   #enqueuing = 0;
   readonly #held = new Set<JsMsg>();
   #waiting = 0;
@@ -87,6 +90,7 @@ class JetStreamPushQueue implements PushQueue {
     this.#names = names;
     this.#manager = manager;
     this.#stream = jetstream(options.nats.connection);
+    this.#gate = createGate(options.settings.publishAtOnceMax);
   }
 
   // ---- enqueue
@@ -99,7 +103,8 @@ class JetStreamPushQueue implements PushQueue {
     }
     this.#enqueuing += 1;
     try {
-      const { duplicate } = await this.#publish(this.#names.jobSubject, PushJob.encode(job).finish(), jobId(job));
+      const bytes = PushJob.encode(job).finish();
+      const { duplicate } = await this.#gate(() => this.#publish(this.#names.jobSubject, bytes, jobId(job)));
       this.#counts[duplicate ? "duplicates" : "enqueued"] += 1;
     } catch (thrown) {
       this.#counts.refused += 1;
@@ -111,6 +116,7 @@ class JetStreamPushQueue implements PushQueue {
 
   /** (S1) */
   #publish(subject: string, bytes: Uint8Array, msgID: string) {
+    if (!this.#options.nats.connected) throw runtimeErrors.UNAVAILABLE({ message: "NATS is away." });
     const { enqueueTryMs, enqueueTries } = this.#options.settings;
     return this.#stream.publish(subject, bytes, { msgID, timeout: enqueueTryMs, retries: enqueueTries });
   }
@@ -271,6 +277,7 @@ class JetStreamPushQueue implements PushQueue {
 }
 
 function toEnqueueError(thrown: unknown): MadangError {
+  if (thrown instanceof MadangError) return thrown;
   const full =
     thrown instanceof JetStreamApiError && [MAXIMUM_BYTES_EXCEEDED, INSUFFICIENT_RESOURCES].includes(thrown.code);
   if (full) return runtimeErrors.OVERLOADED({ cause: thrown, message: "The push queue is full." });

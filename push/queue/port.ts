@@ -36,7 +36,7 @@ export interface PushQueueStats {
 }
 
 export interface PushQueue {
-  /** Resolves when the job is kept, or was before. Rejects with OVERLOADED or UNAVAILABLE within seconds. */
+  /** Resolves when the job is kept, or was before. Rejects with OVERLOADED or UNAVAILABLE, within some ten seconds. */
   enqueue(job: PushJob): Promise<void>;
   /** Gives jobs from now on. Stopping resolves when no further one comes; those that are held are still to be ended. */
   consume(take: (delivery: PushDelivery) => void): { stop(): Promise<void> };
