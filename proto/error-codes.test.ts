@@ -23,6 +23,12 @@ const indoors = [
   "NATS_UNFIT",
   "DATA_FOLDER_IN_USE",
   "SCHEMA_TOO_NEW",
+  "SCHEMA_MISSING",
+  "CLUSTER_MISMATCH",
+  "STORE_UNREACHABLE",
+  "STORE_REFUSED",
+  "DATABASE_REFUSED",
+  "NO_FREE_WORKER", // there are 1,024
   "STORE_CLOSED", // at the stop
 ];
 

@@ -16,11 +16,13 @@ import {
 } from "./index.ts";
 
 it("who is away is told in the log, once a channel and burst; what was read meanwhile is not, and what was told and read is cleared", async () => {
-  let queue: PushQueue | undefined;
-  const world = await createWorld(["a", "b"], {}, { enqueue: async (job) => queue?.enqueue(job) });
-  const { clock } = world;
   const settings = pushDefaults;
-  queue = await openLocalPushQueue({ store: createMemoryStores({ clock }).jobs, clock, settings, log: silentLogger });
+  const queues: PushQueue[] = [];
+  const world = await createWorld(["a", "b"], {}, { enqueue: async (job) => queues[0]?.enqueue(job) });
+  const { clock } = world;
+  const store = createMemoryStores({ clock }).jobs;
+  const queue = await openLocalPushQueue({ store, clock, settings, log: silentLogger });
+  queues.push(queue);
   const lines: unknown[] = [];
   const log = { ...silentLogger, info: (facts: object, sentence: string) => void lines.push({ ...facts, sentence }) };
   const worker = startPushWorker({

@@ -13,6 +13,8 @@ import { createLocalWakeList } from "./wake/local.ts";
 export interface SharedStores extends Stores {
   /** For queues of the whole process; a cluster has no need of it. */
   readonly jobs: JobStore;
+  /** Rises by one each time the data is opened. A placement without servers uses it as the epoch of every shard. */
+  readonly bootEpoch: number;
   /**
    * The same data as another node of this process sees it: with a fence of its own, so that what one node claims the
    * others lose. A node that starts again is a new node. Closing one closes the data.
@@ -34,11 +36,11 @@ export function createLocalStores(
   const forNode = (): Stores => {
     const fence = new LocalFence(claims);
     const logs = createLocalLogs(keyValue, fence, settings);
-    return { logs, registers, wake, fence, bootEpoch, stats: () => keyValue.stats(), close };
+    return { logs, registers, wake, fence, stats: () => keyValue.stats(), close };
   };
   const close = () => {
     closed ??= keyValue.close().then(release);
     return closed;
   };
-  return { ...forNode(), jobs: createLocalJobs(keyValue), forNode };
+  return { ...forNode(), bootEpoch, jobs: createLocalJobs(keyValue), forNode };
 }

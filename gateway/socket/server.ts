@@ -68,6 +68,8 @@ export interface SocketServerOptions {
 export interface SocketServer {
   /** Port 0 takes a free one. */
   listen(host: string, port: number): Promise<{ readonly port: number }>;
+  /** Sockets that are open, of which some are not authenticated yet. */
+  readonly connections: number;
   stats(): SocketStats;
   /** Tells every session to go away, waits until what waits has left, and closes. */
   close(): Promise<void>;
@@ -529,6 +531,10 @@ class Server implements SocketServer {
         resolve({ port: uws.us_socket_local_port(socket) });
       });
     });
+  }
+
+  get connections(): number {
+    return this.#sessions.size;
   }
 
   stats(): SocketStats {

@@ -10,11 +10,14 @@ export interface Ring {
   /** host:port, with commas between. */
   readonly contactPoints: string;
   readonly keyspace: string;
-  readonly dataCenter: string;
+  /** Of a ring that has several. */
+  readonly dataCenter?: string;
   readonly user?: string;
   readonly password?: string;
 }
 
+/** As Cassandra names it where nobody has said otherwise. */
+const ONLY_DATA_CENTER = "datacenter1";
 const MARK_BYTES = 8;
 const BUCKET_ROWS = 1_000;
 
@@ -23,7 +26,7 @@ export async function readRing(
 ): Promise<{ readonly logs: ReadonlyMap<string, KeptLog>; readonly rows: number }> {
   const client = new Client({
     contactPoints: ring.contactPoints.split(","),
-    localDataCenter: ring.dataCenter,
+    localDataCenter: ring.dataCenter ?? ONLY_DATA_CENTER,
     keyspace: ring.keyspace,
     queryOptions: { consistency: types.consistencies.quorum, fetchSize: 500 },
     ...(ring.user ? { authProvider: new auth.PlainTextAuthProvider(ring.user, ring.password ?? "") } : {}),
@@ -31,7 +34,7 @@ export async function readRing(
   try {
     const rows: Row[] = [];
     const all = client.stream("SELECT channel_id, bucket, message_id, record FROM messages", [], { autoPage: true });
-    for await (const row of all as AsyncIterable<types.Row>) {
+    for await (const row of all as unknown as AsyncIterable<types.Row>) {
       const messageId = Number(row.get("message_id"));
       const bucket = Number(row.get("bucket"));
       if (bucket !== Math.floor((messageId - 1) / BUCKET_ROWS))

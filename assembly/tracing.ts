@@ -1,7 +1,7 @@
 // Traces by OpenTelemetry, sent to a collector over OTLP. Loaded only where an endpoint is set: a node without one starts
 // faster and holds none of it in memory.
 
-import type { Random, Span, Tracer } from "./runtime/index.ts";
+import type { Random, Span, Tracer } from "../runtime/index.ts";
 
 export interface TracingSettings {
   /** Of a collector, such as http://127.0.0.1:4318/v1/traces; empty: no traces. OTEL_EXPORTER_OTLP_TRACES_ENDPOINT */
