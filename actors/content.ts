@@ -44,9 +44,14 @@ export function contentDigest(content: Content): number {
   return hash >>> 0;
 }
 
+/** Whether an entry of this content makes its channel unread. */
+export function countsAsUnread(content: Content | null | undefined): boolean {
+  return Boolean(content && (content.text || content.attachments || content.ciphertext || content.system));
+}
+
 /** The ordinal of an entry of this content that follows one of ordinal `before`: it counts what makes a channel unread. */
 export function nextOrdinalOf(before: number, content: Content): number {
-  return content.text || content.attachments || content.ciphertext || content.system ? before + 1 : before;
+  return countsAsUnread(content) ? before + 1 : before;
 }
 
 /** The entry that this content is about, or 0. */

@@ -25,7 +25,7 @@ import {
   type VirtualClock,
 } from "../runtime/index.ts";
 import { createMemoryStores, type SharedStores } from "../storage/index.ts";
-import { type ChatSettings, chatDefaults, createChat } from "./index.ts";
+import { type ChatOptions, type ChatSettings, chatDefaults, createChat } from "./index.ts";
 
 const SHARDS = 16;
 
@@ -73,7 +73,12 @@ export interface World {
 
 let lastSession = 0;
 
-export async function createWorld(nodeNames: readonly string[], settings: Partial<ChatSettings> = {}): Promise<World> {
+/** @param push where the push jobs of all nodes go; without it there are none */
+export async function createWorld(
+  nodeNames: readonly string[],
+  settings: Partial<ChatSettings> = {},
+  push?: ChatOptions["push"],
+): Promise<World> {
   const clock = createVirtualClock();
   const cluster = createMemoryCluster({ clock, shardCount: SHARDS });
   const stores = await createMemoryStores({ clock });
@@ -103,6 +108,7 @@ export async function createWorld(nodeNames: readonly string[], settings: Partia
       friendsOf: async (userId) => friends.get(userId) ?? [],
       userExists: async (userId) => !unknownUsers.has(userId),
       references: (service) => node.references(service),
+      ...(push === undefined ? {} : { push }),
     });
     const node: Node = createNode({
       nodeId: name,

@@ -16,6 +16,7 @@ import { Channel } from "./channel/channel.ts";
 import { Presence } from "./presence/presence.ts";
 import type { ChatSettings } from "./settings.ts";
 import { InboxWriter } from "./user/inbox-writer.ts";
+import { type PushJobStats, PushJobs, type PushPort } from "./user/push-jobs.ts";
 import { UsedTickets } from "./user/used-tickets.ts";
 import { User } from "./user/user.ts";
 
@@ -31,6 +32,8 @@ export interface ChatOptions {
   readonly friendsOf: (userId: number) => Promise<readonly number[]>;
   readonly userExists: (userId: number) => Promise<boolean>;
   readonly tracer?: Tracer;
+  /** The push queue; without one nobody is told by push notifications. */
+  readonly push?: PushPort;
   /** How actors call each other. Asked when an actor activates: the node that gives them is made after the definitions. */
   readonly references: <S extends ServiceDescriptor>(service: S) => References<S>;
 }
@@ -39,12 +42,15 @@ export interface Chat {
   readonly definitions: readonly ActorDefinition[];
   /** Pointers that wait to be written. */
   pointersWaiting(): number;
-  /** Writes and confirms them, so that a node that stops leaves no channel with an unfinished fan-out. */
+  pushJobs(): PushJobStats;
+  /** Writes and confirms them, and hands over the push jobs that they need, so that a node that stops leaves no channel with an unfinished fan-out. */
   flush(): Promise<void>;
 }
 
 export function createChat(options: ChatOptions): Chat {
   const { settings, clock, log, logs, registers, references, tracer = noTracer } = options;
+  const { pushAfterMs, pushWatchedMax } = settings;
+  const pushJobs = options.push && new PushJobs({ queue: options.push, clock, log, pushAfterMs, pushWatchedMax });
   let made: ReturnType<typeof make> | undefined;
   const make = () => {
     const users = references(UserService);
@@ -53,11 +59,12 @@ export function createChat(options: ChatOptions): Chat {
     const gateways = references(GatewayService);
     const followers = references(FollowerService);
     const { pointerFlushMs, watermarkFlushMs } = settings;
-    const inboxWriter = new InboxWriter({ clock, registers, channels, pointerFlushMs, watermarkFlushMs, log });
+    const flushMs = { pointerFlushMs, watermarkFlushMs };
+    const inboxWriter = new InboxWriter({ clock, registers, channels, ...flushMs, log, pushJobs });
     return {
       inboxWriter,
       channel: { logs, registers, users, followers, settings, tracer, userExists: options.userExists },
-      user: { logs, registers, channels, gateways, inboxWriter, usedTickets: new UsedTickets(), settings },
+      user: { logs, registers, channels, gateways, inboxWriter, usedTickets: new UsedTickets(), pushJobs, settings },
       presence: { registers, users, presences, settings, friendsOf: options.friendsOf },
     };
   };
@@ -84,6 +91,10 @@ export function createChat(options: ChatOptions): Chat {
       }),
     ] as unknown as readonly ActorDefinition[],
     pointersWaiting: () => made?.inboxWriter.waiting ?? 0,
-    flush: () => made?.inboxWriter.flush() ?? Promise.resolve(),
+    pushJobs: () => pushJobs?.stats ?? { notify: 0, clear: 0, failed: 0, watched: 0 },
+    async flush() {
+      await made?.inboxWriter.flush();
+      await pushJobs?.flush();
+    },
   };
 }

@@ -35,6 +35,8 @@ export interface ChatSettings {
   readonly watchersMax: number;
   readonly followersMax: number;
   readonly followLeaseMsMax: number;
+  readonly pushAfterMs: number;
+  readonly pushWatchedMax: number;
 }
 
 export const chatDefaults: ChatSettings = {
@@ -72,4 +74,6 @@ export const chatDefaults: ChatSettings = {
   watchersMax: 5_000, // friends online at once who watch one user
   followersMax: 50, // internal services that are told of one channel's entries, each entry once a service
   followLeaseMsMax: 60_000, // a service that died is told nothing after this, and the channel may leave memory
+  pushAfterMs: 10_000, // attached devices that acknowledge nothing for so long are pushed to: a radio has woken up by then
+  pushWatchedMax: 100_000, // pointers of a node that wait for that, some MB; beyond it the job is made at once
 };

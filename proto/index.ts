@@ -6,4 +6,5 @@ export * from "./gen/actor.ts";
 export * from "./gen/client.ts";
 export * from "./gen/cluster.ts";
 export * as kept from "./gen/kept.ts";
+export * from "./gen/push.ts";
 export { default as protobuf } from "./protobuf.js";

@@ -29,7 +29,7 @@ export { type Logger, silentLogger } from "./logger.ts";
 export { type Member, type Membership, newMember, type Role } from "./membership/port.ts";
 export { createMemoryCluster, type MemoryCluster, type MemoryClusterOptions, type Seat } from "./memory-cluster.ts";
 export { connectNats, type Nats, type NatsSettings, natsDefaults } from "./nats/connection.ts";
-export { subjectsOf } from "./nats/subjects.ts";
+export { isToken, subjectsOf } from "./nats/subjects.ts";
 export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeStats } from "./node.ts";
 export { type ClusterState, giveOrder, readCluster } from "./placement/admin.ts";
 export { type ClusterPlacement, type CoordinatorStatus, createClusterPlacement } from "./placement/cluster.ts";

@@ -4,6 +4,7 @@ export { type AppliedSchema, applyCqlSchema, type CqlSchemaOptions } from "./cql
 export { type CqlOptions, openCqlStores } from "./cql/stores.ts";
 export { type EmbeddedOptions, openEmbeddedStores } from "./embedded/stores.ts";
 export { storageErrors } from "./errors.ts";
+export type { JobRow, JobStore } from "./jobs/port.ts";
 export type { SharedStores } from "./local-stores.ts";
 export type { ChannelLog, ChannelLogStore, LogEvents, LogRange, LogRow } from "./log/port.ts";
 export { createMemoryStores, type MemoryOptions } from "./memory/stores.ts";

@@ -1,6 +1,8 @@
 // The stores of nodes that run in the one process which has the data.
 
 import { Claims, LocalFence } from "./fence/local.ts";
+import { createLocalJobs } from "./jobs/local.ts";
+import type { JobStore } from "./jobs/port.ts";
 import type { KeyValue } from "./kv/port.ts";
 import { createLocalLogs } from "./log/local.ts";
 import { createLocalRegisters } from "./registers/local.ts";
@@ -9,6 +11,8 @@ import type { Stores } from "./stores.ts";
 import { createLocalWakeList } from "./wake/local.ts";
 
 export interface SharedStores extends Stores {
+  /** For queues of the whole process; a cluster has no need of it. */
+  readonly jobs: JobStore;
   /** Rises by one each time the data is opened. A placement without servers uses it as the epoch of every shard. */
   readonly bootEpoch: number;
   /**
@@ -38,5 +42,5 @@ export function createLocalStores(
     closed ??= keyValue.close().then(release);
     return closed;
   };
-  return { ...forNode(), bootEpoch, forNode };
+  return { ...forNode(), bootEpoch, jobs: createLocalJobs(keyValue), forNode };
 }

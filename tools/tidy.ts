@@ -24,6 +24,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   storage: ["proto", "runtime"],
   actors: ["proto", "runtime", "storage"],
   gateway: ["proto", "runtime", "storage/accounts"],
+  push: ["proto", "runtime", "storage"],
   client: ["proto/client.ts"],
 };
 

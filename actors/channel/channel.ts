@@ -47,7 +47,7 @@ import {
   type Turn,
 } from "../../runtime/index.ts";
 import type { ChannelLog, ChannelLogStore, RegisterStore } from "../../storage/index.ts";
-import { checkContent, contentDigest, nextOrdinalOf, targetOf } from "../content.ts";
+import { checkContent, contentDigest, countsAsUnread, nextOrdinalOf, targetOf } from "../content.ts";
 import { chatErrors } from "../errors.ts";
 import { typingFrame } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
@@ -187,9 +187,20 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     if (changed) this.#audience = this.#fanOut.book.of(this.#state.members.keys());
     if (!outgoing) return;
     const { messageId: id, author, ordinal } = entry;
+    const counts = countsAsUnread(entry.content);
     if (!changed) {
       const audience = this.#audience;
-      this.#fanOut.push({ id, author, ordinal, record, audience, removed: nobody, added: undefined, traceparent });
+      this.#fanOut.push({
+        id,
+        author,
+        ordinal,
+        counts,
+        record,
+        audience,
+        removed: nobody,
+        added: undefined,
+        traceparent,
+      });
       return;
     }
     const named = entry.content?.membership?.members.map((member) => member.userId) ?? [];
@@ -198,7 +209,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const added = new Map(named.flatMap((userId) => [[userId, members.get(userId)?.visibleFrom ?? 0] as const]));
     const leavers = before.recipients.filter(({ userId }) => removed.includes(userId)).map(({ userId }) => userId);
     const audience = leavers.length === 0 ? this.#audience : this.#fanOut.book.of([...members.keys(), ...leavers]);
-    this.#fanOut.push({ id, author, ordinal, record, audience, removed, added, traceparent });
+    this.#fanOut.push({ id, author, ordinal, counts, record, audience, removed, added, traceparent });
   }
 
   // ---- sending

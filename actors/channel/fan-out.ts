@@ -8,6 +8,7 @@
 import { type DeliverNotice, Entry, type UserService } from "../../proto/index.ts";
 import type { ActorContext, References, Timer } from "../../runtime/index.ts";
 import type { ChannelLogStore } from "../../storage/index.ts";
+import { countsAsUnread } from "../content.ts";
 import { deliveryBody } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
 import { type Audience, AudienceBook, type Recipient } from "./audience.ts";
@@ -17,6 +18,8 @@ export interface Outgoing {
   readonly id: number;
   readonly author: number;
   readonly ordinal: number;
+  /** It makes the channel unread. */
+  readonly counts: boolean;
   readonly record: Uint8Array;
   readonly audience: Audience;
   /** Those of the audience whom this entry removes. */
@@ -125,7 +128,7 @@ export class FanOut {
   }
 
   #deliver(
-    entries: readonly Pick<Outgoing, "id" | "author" | "ordinal" | "record">[],
+    entries: readonly Pick<Outgoing, "id" | "author" | "ordinal" | "counts" | "record">[],
     recipients: readonly Recipient[],
     { audience, removed, added }: Pick<Outgoing, "audience" | "removed" | "added">,
     traceparent = "",
@@ -134,6 +137,7 @@ export class FanOut {
     const first = entries[0];
     const last = entries.at(-1);
     if (first === undefined || last === undefined) return;
+    const unread = entries.findLast(({ counts }) => counts);
     const notice: DeliverNotice = {
       channelId,
       firstId: first.id,
@@ -146,6 +150,8 @@ export class FanOut {
       ),
       left: false,
       visibleFrom: 0,
+      unreadId: unread?.id ?? 0,
+      unreadAuthor: unread?.author ?? 0,
     };
     if (removed.length === 0 && added === undefined) {
       const everybody = recipients === audience.recipients;
@@ -212,8 +218,8 @@ export class FanOut {
         newestFirst: true,
       });
       const entries = rows.reverse().map(({ id, record }) => {
-        const { author, ordinal } = Entry.decode(record);
-        return { id, author, ordinal, record };
+        const { author, ordinal, content } = Entry.decode(record);
+        return { id, author, ordinal, counts: countsAsUnread(content), record };
       });
       this.#deliver(entries, late, range);
     }

@@ -4,12 +4,14 @@
 //
 // (W1) A pointer is confirmed to its channel only after it was durable and verified afterwards, and only if this activation
 //      has given it its version.
+//      A push job that the entry needs is kept before that, too (push-jobs.ts).
 // (W2) What could not be written stays dirty and is tried again; the channel's wake row covers the time between.
 
 import type { ChannelService } from "../../proto/index.ts";
 import { type ActorContext, type Clock, type Logger, type References, toMadangError } from "../../runtime/index.ts";
 import type { RegisterStore, RegisterWrite } from "../../storage/index.ts";
 import { Dirty, type Pointer, pointerWrites } from "./pointer.ts";
+import type { PushJobs } from "./push-jobs.ts";
 
 export interface InboxWriterOptions {
   readonly clock: Clock;
@@ -18,6 +20,8 @@ export interface InboxWriterOptions {
   readonly pointerFlushMs: number;
   readonly watermarkFlushMs: number;
   readonly log: Logger;
+  /** Absent where nobody is told by push notifications. */
+  readonly pushJobs: PushJobs | undefined;
 }
 
 /** Whose pointer it is. */
@@ -26,8 +30,12 @@ export interface InboxOwner {
   readonly context: ActorContext;
   /** The tenure is over: nothing may be confirmed any more. */
   readonly isLost: boolean;
+  /** Some session is attached. */
+  readonly isAttached: boolean;
   /** Watermarks have moved: the other members of the channel want to know. */
   receipt(pointer: Pointer): void;
+  /** A push job was made for this pointer, some time after it was written. */
+  pushed(pointer: Pointer): void;
 }
 
 interface Row {
@@ -101,6 +109,7 @@ export class InboxWriter {
     const written: Written[] = [];
     for (const { owner, pointer } of rows) {
       if (pointer.dirty === 0) continue; // it was in both windows
+      this.#options.pushJobs?.foresee(owner, pointer);
       for (const write of pointerWrites(owner.context.id, pointer)) writes.push(write);
       written.push({ owner, pointer, dirty: pointer.dirty, lastId: pointer.lastId });
       pointer.dirty = 0;
@@ -121,7 +130,10 @@ export class InboxWriter {
       pointer.writing = false;
       if (dirty & Dirty.TELL) owner.receipt(pointer);
     }
-    await this.#confirm(written.filter(({ dirty, pointer }) => dirty & Dirty.POINTER && pointer.ours));
+    const { pushJobs } = this.#options;
+    await this.#confirm(
+      written.filter(({ dirty, pointer }) => dirty & Dirty.POINTER && (pointer.ours || pushJobs?.isToClear(pointer))),
+    );
   }
 
   /** (W1) */
@@ -137,9 +149,23 @@ export class InboxWriter {
     }
     const verified = new Map<number, boolean>();
     for (const [shard, verify] of verifies) verified.set(shard, await verify);
+    const ready: Written[] = [];
+    const late: Written[] = [];
+    const jobs: Promise<void>[] = [];
+    for (const row of written) {
+      if (row.owner.isLost || !verified.get(row.owner.context.shard)) continue;
+      const job = this.#options.pushJobs?.decide(row.owner, row.pointer, row.lastId);
+      if (job !== undefined) jobs.push(job);
+      if (row.pointer.ours) (job === undefined ? ready : late).push(row);
+    }
+    this.#tell(ready);
+    // Other pointers are written meanwhile.
+    if (late.length > 0) void Promise.all(jobs).then(() => this.#tell(late.filter(({ owner }) => !owner.isLost)));
+  }
+
+  #tell(rows: readonly Written[]): void {
     const byChannel = new Map<string, { userIds: number[]; throughIds: number[] }>();
-    for (const { owner, pointer, lastId } of written) {
-      if (owner.isLost || !verified.get(owner.context.shard)) continue;
+    for (const { owner, pointer, lastId } of rows) {
       let notice = byChannel.get(pointer.channelId);
       if (notice === undefined) {
         notice = { userIds: [], throughIds: [] };

@@ -20,6 +20,13 @@ export interface Pointer {
   dirty: number;
   /** A write of it is under way: what the store has may be older. */
   writing: boolean;
+  /** Newest message of somebody else that counts as unread and that no push job was made for; 0: none. */
+  owedId: number;
+  owedAuthor: number;
+  /** Newest message that a push job was made for, until it is read. */
+  pushedId: number;
+  /** Its devices are attached and have not acknowledged yet: somebody looks again soon. */
+  watched: boolean;
   /** What each device has acknowledged; made with the first acknowledgement. */
   devices: Map<number, number> | undefined;
 }
@@ -41,6 +48,10 @@ export function newPointer(channelId: string): Pointer {
     ours: false,
     dirty: 0,
     writing: false,
+    owedId: 0,
+    owedAuthor: 0,
+    pushedId: 0,
+    watched: false,
     devices: undefined,
   };
 }
@@ -56,8 +67,8 @@ export function readPointers(registers: readonly Register[]): Map<string, Pointe
       pointers.set(channelId, pointer);
     }
     if (what === undefined) {
-      const { lastId, ordinal, left, visibleFrom } = kept.Pointer.decode(value);
-      Object.assign(pointer, { lastId, ordinal, left, visibleFrom, version: timestamp });
+      const { lastId, ordinal, left, visibleFrom, pushedId } = kept.Pointer.decode(value);
+      Object.assign(pointer, { lastId, ordinal, left, visibleFrom, pushedId, version: timestamp });
     } else if (what === "read") {
       pointer.readId = timestamp;
       pointer.readOrdinal = kept.ReadMark.decode(value).ordinal;
@@ -67,6 +78,7 @@ export function readPointers(registers: readonly Register[]): Map<string, Pointe
       pointer.deliveredId = Math.max(pointer.deliveredId, timestamp);
     }
   }
+  for (const pointer of pointers.values()) if (pointer.pushedId <= pointer.readId) pointer.pushedId = 0;
   return pointers;
 }
 

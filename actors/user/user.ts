@@ -21,6 +21,8 @@ import {
   type InboxPointer,
   type InboxRequest,
   type Nothing,
+  type PushStateReply,
+  type PushStateRequest,
   type ReadRequest,
   type SignalNotice,
   type SyncReply,
@@ -45,6 +47,7 @@ import type { ChatSettings } from "../settings.ts";
 import { EndedLogIns } from "./ended-log-ins.ts";
 import type { InboxOwner, InboxWriter } from "./inbox-writer.ts";
 import { Dirty, newPointer, type Pointer, readPointers } from "./pointer.ts";
+import { owes, type PushJobs } from "./push-jobs.ts";
 import { Sessions } from "./sessions.ts";
 import type { UsedTickets } from "./used-tickets.ts";
 
@@ -55,6 +58,7 @@ export interface UserPorts {
   readonly gateways: References<typeof GatewayService>;
   readonly inboxWriter: InboxWriter;
   readonly usedTickets: UsedTickets;
+  readonly pushJobs: PushJobs | undefined;
   readonly settings: ChatSettings;
 }
 
@@ -120,7 +124,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   #deliver(notice: DeliverNotice, pointers: Map<string, Pointer>, traceparent: string): void {
     if (this.isLost) return;
-    const { channelId, lastId, ordinal, authors, body, left, visibleFrom } = notice;
+    const { channelId, lastId, ordinal, authors, body, left, visibleFrom, unreadId, unreadAuthor } = notice;
     let pointer = pointers.get(channelId);
     if (pointer === undefined) {
       pointer = newPointer(channelId);
@@ -147,6 +151,10 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       pointer.readId = lastId;
       pointer.readOrdinal = ordinal;
       what |= Dirty.READ;
+    }
+    if (unreadId > pointer.owedId && unreadAuthor !== this.userId && this.#ports.pushJobs !== undefined) {
+      pointer.owedId = unreadId;
+      pointer.owedAuthor = unreadAuthor;
     }
     this.#ports.inboxWriter.mark(this, pointer, what);
     this.#push(prev, version, body, traceparent);
@@ -274,6 +282,35 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     this.#ports.channels(channelId).receipt({ userId: this.userId, deliveredId, readId });
   }
 
+  // ---- push notifications
+
+  get isAttached(): boolean {
+    return this.#sessions.list.length > 0;
+  }
+
+  /** The kept pointer says it too, so that whoever owns the user when it is read knows what to clear. */
+  pushed(pointer: Pointer): void {
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.POINTER);
+  }
+
+  pushState({ channelId }: PushStateRequest): Later<PushStateReply> | Promise<Later<PushStateReply>> {
+    return this.#with((pointers) =>
+      this.#pushState(pointers.get(channelId) ?? { ...newPointer(channelId), left: true }),
+    );
+  }
+
+  #pushState(pointer: Pointer): Later<PushStateReply> {
+    const later = new Later<PushStateReply>();
+    const { readId, deliveredId, visibleFrom, left, pushedId } = pointer;
+    const unread = Math.max(0, pointer.ordinal - pointer.readOrdinal);
+    const reply = { readId, deliveredId, unread, visibleFrom, left, pushedId };
+    this.context.verify().then(
+      () => later.resolve(reply),
+      (error) => later.reject(error),
+    );
+    return later;
+  }
+
   // ---- why
 
   why(request: UserWhyRequest): UserWhyReply | Promise<UserWhyReply> {
@@ -301,8 +338,11 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   // ---- lifecycle
 
+  /** What a push job may still have to be made for stays, too: who acknowledges it is known in memory only. */
   #isDurable(): boolean {
-    for (const pointer of this.#pointers?.values() ?? []) if (pointer.dirty !== 0 || pointer.writing) return false;
+    for (const pointer of this.#pointers?.values() ?? []) {
+      if (pointer.dirty !== 0 || pointer.writing || owes(pointer)) return false;
+    }
     return true;
   }
 
@@ -317,6 +357,8 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   async deactivate(): Promise<void> {
     await this.#ports.inboxWriter.flush();
+    const { pushJobs } = this.#ports;
+    if (pushJobs !== undefined) for (const pointer of this.#pointers?.values() ?? []) pushJobs.hurry(this, pointer);
     this.#sessions.reattach(this.context.epoch);
   }
 

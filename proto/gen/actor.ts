@@ -222,6 +222,10 @@ export interface DeliverNotice {
   left: boolean;
   /** what the recipient may see starts here; 0: as before */
   visibleFrom: number;
+  /** the newest of these entries that counts as unread; 0: none does */
+  unreadId: number;
+  /** whose it is */
+  unreadAuthor: number;
 }
 export const DeliverNotice = root.DeliverNotice as Codec<DeliverNotice>;
 
@@ -293,6 +297,27 @@ export interface UserWhyReplyDevice {
   deliveredId: number;
 }
 export const UserWhyReplyDevice = root.UserWhyReply.Device as Codec<UserWhyReplyDevice>;
+
+/** Asked by the push worker, before somebody is told. */
+export interface PushStateRequest {
+  channelId: string;
+}
+export const PushStateRequest = root.PushStateRequest as Codec<PushStateRequest>;
+
+/** Answered under a verify that started after the request came. */
+export interface PushStateReply {
+  readId: number;
+  /** acknowledged by at least one device */
+  deliveredId: number;
+  /** entries of the channel that count and are not read */
+  unread: number;
+  visibleFrom: number;
+  /** no longer a member, or never was one */
+  left: boolean;
+  /** newest message that a push job was made for, as far as is known; 0: none */
+  pushedId: number;
+}
+export const PushStateReply = root.PushStateReply as Codec<PushStateReply>;
 
 /** This user's sessions want to know of all friends, or no longer. */
 export interface WatchRequest {
@@ -424,6 +449,7 @@ export const UserService = {
     inbox: { name: "inbox", request: InboxRequest, reply: SyncReply, readonly: true, oneway: false },
     endSession: { name: "endSession", request: EndSessionRequest, reply: Nothing, readonly: false, oneway: false },
     why: { name: "why", request: UserWhyRequest, reply: UserWhyReply, readonly: true, oneway: false },
+    pushState: { name: "pushState", request: PushStateRequest, reply: PushStateReply, readonly: true, oneway: false },
   },
 } as const satisfies ServiceDescriptor;
 

@@ -49,6 +49,8 @@ export interface Pointer {
   ordinal: number;
   left: boolean;
   visibleFrom: number;
+  /** newest entry that a push was asked for, or is about to be; counts while it is not read */
+  pushedId: number;
 }
 export const Pointer = root.Pointer as Codec<Pointer>;
 

@@ -7606,6 +7606,8 @@ export const madang = $root.madang = (() => {
             DeliverNotice.prototype.body = $util.newBuffer([]);
             DeliverNotice.prototype.left = false;
             DeliverNotice.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DeliverNotice.prototype.unreadId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            DeliverNotice.prototype.unreadAuthor = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             DeliverNotice.create = function(properties) {
                 return new DeliverNotice(properties);
@@ -7634,6 +7636,10 @@ export const madang = $root.madang = (() => {
                     writer.uint32(56).bool(message.left);
                 if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
                     writer.uint32(64).uint64(message.visibleFrom);
+                if (message.unreadId != null && $Object.hasOwnProperty.call(message, "unreadId") && (typeof message.unreadId === "object" ? message.unreadId.low || message.unreadId.high : message.unreadId !== 0))
+                    writer.uint32(72).uint64(message.unreadId);
+                if (message.unreadAuthor != null && $Object.hasOwnProperty.call(message, "unreadAuthor") && (typeof message.unreadAuthor === "object" ? message.unreadAuthor.low || message.unreadAuthor.high : message.unreadAuthor !== 0))
+                    writer.uint32(80).uint64(message.unreadAuthor);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7742,6 +7748,24 @@ export const madang = $root.madang = (() => {
                                 message.visibleFrom = value;
                             else
                                 delete message.visibleFrom;
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.unreadId = value;
+                            else
+                                delete message.unreadId;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.unreadAuthor = value;
+                            else
+                                delete message.unreadAuthor;
                             continue;
                         }
                     }
@@ -8628,6 +8652,238 @@ export const madang = $root.madang = (() => {
             })();
 
             return UserWhyReply;
+        })();
+
+        actor.PushStateRequest = (function() {
+
+            const PushStateRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            PushStateRequest.prototype.channelId = "";
+
+            PushStateRequest.create = function(properties) {
+                return new PushStateRequest(properties);
+            };
+
+            PushStateRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.channelId != null && $Object.hasOwnProperty.call(message, "channelId") && message.channelId !== "")
+                    writer.uint32(10).string(message.channelId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            PushStateRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.actor.PushStateRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.channelId = value;
+                            else
+                                delete message.channelId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return PushStateRequest;
+        })();
+
+        actor.PushStateReply = (function() {
+
+            const PushStateReply = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            PushStateReply.prototype.readId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushStateReply.prototype.deliveredId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushStateReply.prototype.unread = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushStateReply.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushStateReply.prototype.left = false;
+            PushStateReply.prototype.pushedId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            PushStateReply.create = function(properties) {
+                return new PushStateReply(properties);
+            };
+
+            PushStateReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.readId != null && $Object.hasOwnProperty.call(message, "readId") && (typeof message.readId === "object" ? message.readId.low || message.readId.high : message.readId !== 0))
+                    writer.uint32(8).uint64(message.readId);
+                if (message.deliveredId != null && $Object.hasOwnProperty.call(message, "deliveredId") && (typeof message.deliveredId === "object" ? message.deliveredId.low || message.deliveredId.high : message.deliveredId !== 0))
+                    writer.uint32(16).uint64(message.deliveredId);
+                if (message.unread != null && $Object.hasOwnProperty.call(message, "unread") && (typeof message.unread === "object" ? message.unread.low || message.unread.high : message.unread !== 0))
+                    writer.uint32(24).uint64(message.unread);
+                if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
+                    writer.uint32(32).uint64(message.visibleFrom);
+                if (message.left != null && $Object.hasOwnProperty.call(message, "left") && message.left !== false)
+                    writer.uint32(40).bool(message.left);
+                if (message.pushedId != null && $Object.hasOwnProperty.call(message, "pushedId") && (typeof message.pushedId === "object" ? message.pushedId.low || message.pushedId.high : message.pushedId !== 0))
+                    writer.uint32(48).uint64(message.pushedId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            PushStateReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.actor.PushStateReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.readId = value;
+                            else
+                                delete message.readId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.deliveredId = value;
+                            else
+                                delete message.deliveredId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.unread = value;
+                            else
+                                delete message.unread;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.visibleFrom = value;
+                            else
+                                delete message.visibleFrom;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.left = value;
+                            else
+                                delete message.left;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.pushedId = value;
+                            else
+                                delete message.pushedId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return PushStateReply;
         })();
 
         actor.WatchRequest = (function() {
@@ -13638,6 +13894,7 @@ export const madang = $root.madang = (() => {
             Pointer.prototype.ordinal = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             Pointer.prototype.left = false;
             Pointer.prototype.visibleFrom = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Pointer.prototype.pushedId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
             Pointer.create = function(properties) {
                 return new Pointer(properties);
@@ -13658,6 +13915,8 @@ export const madang = $root.madang = (() => {
                     writer.uint32(24).bool(message.left);
                 if (message.visibleFrom != null && $Object.hasOwnProperty.call(message, "visibleFrom") && (typeof message.visibleFrom === "object" ? message.visibleFrom.low || message.visibleFrom.high : message.visibleFrom !== 0))
                     writer.uint32(32).uint64(message.visibleFrom);
+                if (message.pushedId != null && $Object.hasOwnProperty.call(message, "pushedId") && (typeof message.pushedId === "object" ? message.pushedId.low || message.pushedId.high : message.pushedId !== 0))
+                    writer.uint32(40).uint64(message.pushedId);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -13725,6 +13984,15 @@ export const madang = $root.madang = (() => {
                                 message.visibleFrom = value;
                             else
                                 delete message.visibleFrom;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.pushedId = value;
+                            else
+                                delete message.pushedId;
                             continue;
                         }
                     }
@@ -13932,6 +14200,309 @@ export const madang = $root.madang = (() => {
         })();
 
         return kept;
+    })();
+
+    madang.push = (function() {
+
+        const push = {};
+
+        push.PushJob = (function() {
+
+            const PushJob = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            PushJob.prototype.userId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushJob.prototype.channelId = "";
+            PushJob.prototype.messageId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushJob.prototype.kind = 0;
+            PushJob.prototype.author = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushJob.prototype.timeMs = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+            PushJob.prototype.deviceId = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PushJob.prototype.notBeforeMs = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+
+            PushJob.create = function(properties) {
+                return new PushJob(properties);
+            };
+
+            PushJob.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.userId != null && $Object.hasOwnProperty.call(message, "userId") && (typeof message.userId === "object" ? message.userId.low || message.userId.high : message.userId !== 0))
+                    writer.uint32(8).uint64(message.userId);
+                if (message.channelId != null && $Object.hasOwnProperty.call(message, "channelId") && message.channelId !== "")
+                    writer.uint32(18).string(message.channelId);
+                if (message.messageId != null && $Object.hasOwnProperty.call(message, "messageId") && (typeof message.messageId === "object" ? message.messageId.low || message.messageId.high : message.messageId !== 0))
+                    writer.uint32(24).uint64(message.messageId);
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0)
+                    writer.uint32(32).int32(message.kind);
+                if (message.author != null && $Object.hasOwnProperty.call(message, "author") && (typeof message.author === "object" ? message.author.low || message.author.high : message.author !== 0))
+                    writer.uint32(40).uint64(message.author);
+                if (message.timeMs != null && $Object.hasOwnProperty.call(message, "timeMs") && (typeof message.timeMs === "object" ? message.timeMs.low || message.timeMs.high : message.timeMs !== 0))
+                    writer.uint32(48).sint64(message.timeMs);
+                if (message.deviceId != null && $Object.hasOwnProperty.call(message, "deviceId") && (typeof message.deviceId === "object" ? message.deviceId.low || message.deviceId.high : message.deviceId !== 0))
+                    writer.uint32(56).uint64(message.deviceId);
+                if (message.notBeforeMs != null && $Object.hasOwnProperty.call(message, "notBeforeMs") && (typeof message.notBeforeMs === "object" ? message.notBeforeMs.low || message.notBeforeMs.high : message.notBeforeMs !== 0))
+                    writer.uint32(64).sint64(message.notBeforeMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            PushJob.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.push.PushJob();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.userId = value;
+                            else
+                                delete message.userId;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.channelId = value;
+                            else
+                                delete message.channelId;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.messageId = value;
+                            else
+                                delete message.messageId;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.int32())
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.author = value;
+                            else
+                                delete message.author;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.sint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.timeMs = value;
+                            else
+                                delete message.timeMs;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.deviceId = value;
+                            else
+                                delete message.deviceId;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.sint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.notBeforeMs = value;
+                            else
+                                delete message.notBeforeMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            PushJob.Kind = (function() {
+                const valuesById = $Object.create(null), values = $Object.create(valuesById);
+                values[valuesById[0] = "NOTIFY"] = 0;
+                values[valuesById[1] = "CLEAR"] = 1;
+                return values;
+            })();
+
+            return PushJob;
+        })();
+
+        push.DeadPush = (function() {
+
+            const DeadPush = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DeadPush.prototype.job = null;
+            DeadPush.prototype.reason = "";
+            DeadPush.prototype.attempts = 0;
+            DeadPush.prototype.timeMs = $util.Long ? $util.Long.fromBits(0,0,false) : 0;
+
+            DeadPush.create = function(properties) {
+                return new DeadPush(properties);
+            };
+
+            DeadPush.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.job != null && $Object.hasOwnProperty.call(message, "job"))
+                    $root.madang.push.PushJob.encode(message.job, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(18).string(message.reason);
+                if (message.attempts != null && $Object.hasOwnProperty.call(message, "attempts") && message.attempts !== 0)
+                    writer.uint32(24).uint32(message.attempts);
+                if (message.timeMs != null && $Object.hasOwnProperty.call(message, "timeMs") && (typeof message.timeMs === "object" ? message.timeMs.low || message.timeMs.high : message.timeMs !== 0))
+                    writer.uint32(32).sint64(message.timeMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DeadPush.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.push.DeadPush();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.job = $root.madang.push.PushJob.decode(reader, reader.size(), $undefined, _depth + 1, message.job);
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.attempts = value;
+                            else
+                                delete message.attempts;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.sint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.timeMs = value;
+                            else
+                                delete message.timeMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return DeadPush;
+        })();
+
+        return push;
     })();
 
     return madang;

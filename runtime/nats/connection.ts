@@ -44,6 +44,8 @@ export interface NatsConnectionOptions {
 
 export interface Nats {
   readonly connected: boolean;
+  /** For what is built upon it, such as JetStream. Whoever uses it does not close it. */
+  readonly connection: NatsConnection;
   /** Bytes of the largest message that the server takes. */
   readonly messageBytesMax: number;
   readonly reconnects: number;
@@ -124,7 +126,7 @@ function toNatsError(thrown: unknown, settings: NatsSettings): MadangError {
 }
 
 class Connected implements Nats {
-  readonly #connection: NatsConnection;
+  readonly connection: NatsConnection;
   readonly #settings: NatsSettings;
   readonly #log: Logger;
   readonly #listeners: ((connected: boolean) => void)[] = [];
@@ -137,7 +139,7 @@ class Connected implements Nats {
   #flushing = false;
 
   constructor(connection: NatsConnection, settings: NatsSettings, log: Logger) {
-    this.#connection = connection;
+    this.connection = connection;
     this.#settings = settings;
     this.#log = log;
     this.messageBytesMax = connection.info?.max_payload ?? MESSAGE_BYTES_MIN;
@@ -149,13 +151,13 @@ class Connected implements Nats {
   }
 
   async #watch(): Promise<void> {
-    for await (const status of this.#connection.status()) {
+    for await (const status of this.connection.status()) {
       if (status.type === "disconnect") this.#become(false);
       else if (status.type === "reconnect") {
         this.reconnects += 1;
         this.#become(true);
       } else if (status.type === "ldm")
-        await this.#connection.reconnect(); // the server is about to leave
+        await this.connection.reconnect(); // the server is about to leave
       else if (status.type === "error") this.#log.warn({ error: status.error }, "NATS reports an error");
     }
     if (!this.#closing) this.#log.error({}, "the connection to NATS has ended for good");
@@ -171,7 +173,7 @@ class Connected implements Nats {
   }
 
   subscribe(subject: string, queue: string | undefined, take: (message: Msg) => void): Subscription {
-    return this.#connection.subscribe(subject, {
+    return this.connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (error, message) => {
         if (error) this.#log.warn({ subject, error }, "a subscription failed");
@@ -182,7 +184,7 @@ class Connected implements Nats {
 
   publish(subject: string, bytes: Uint8Array, reply: string): boolean {
     if (!this.#connected || this.#unflushed > this.#settings.unflushedBytesMax) return false;
-    this.#connection.publish(subject, bytes, { reply });
+    this.connection.publish(subject, bytes, { reply });
     this.#unflushed += bytes.byteLength;
     if (!this.#flushing && this.#unflushed > FLUSH_ABOVE_BYTES) this.#measure();
     return true;
@@ -192,7 +194,7 @@ class Connected implements Nats {
   #measure(): void {
     this.#flushing = true;
     const before = this.#unflushed;
-    this.#connection.flush().then(
+    this.connection.flush().then(
       () => {
         this.#flushing = false;
         this.#unflushed = Math.max(0, this.#unflushed - before);
@@ -205,7 +207,7 @@ class Connected implements Nats {
   }
 
   flush(): Promise<void> {
-    return this.#connection.flush();
+    return this.connection.flush();
   }
 
   onConnected(listener: (connected: boolean) => void): void {
@@ -215,8 +217,8 @@ class Connected implements Nats {
   async close(): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
-    if (this.#connected) await this.#connection.drain().catch(() => this.#connection.close());
-    else await this.#connection.close();
+    if (this.#connected) await this.connection.drain().catch(() => this.connection.close());
+    else await this.connection.close();
   }
 }
 

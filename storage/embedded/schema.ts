@@ -8,6 +8,7 @@ export type Migration = (root: RootDatabase) => void;
 /** Step i takes a folder from version i to i + 1. Steps are added, never changed. */
 export const migrations: readonly Migration[] = [
   () => {}, // 0 → 1: an empty folder; the tables are made when they are opened
+  () => {}, // 1 → 2: the table of jobs, likewise; a program that does not know it must not read the journal
 ];
 
 interface Meta {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../runtime/index.ts";
 import { fenceContract } from "../fence/contract.ts";
+import { jobContract } from "../jobs/contract.ts";
 import { channelLogContract } from "../log/contract.ts";
 import { registerContract } from "../registers/contract.ts";
 import type { StorageSettings } from "../settings.ts";
@@ -35,5 +36,6 @@ for (const [name, settings] of Object.entries({ embedded: asItIs, "embedded, sin
   channelLogContract(name, twoNodes(settings));
   registerContract(name, oneNode(settings));
   wakeContract(name, oneNode(settings));
+  jobContract(name, oneNode(settings));
   fenceContract(name, twoNodes(settings));
 }

@@ -7,7 +7,8 @@
 
 import type { StoreStats } from "../stores.ts";
 
-export const tables = ["log", "head", "inbox", "presence", "wake", "claim"] as const;
+/** In the journal a table is its place in this list: new ones come last. */
+export const tables = ["log", "head", "inbox", "presence", "wake", "claim", "jobs"] as const;
 export type Table = (typeof tables)[number];
 
 /** Whoever waits for writes to be kept. */

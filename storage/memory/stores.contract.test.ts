@@ -1,5 +1,6 @@
 import { systemClock } from "../../runtime/index.ts";
 import { fenceContract } from "../fence/contract.ts";
+import { jobContract } from "../jobs/contract.ts";
 import { channelLogContract } from "../log/contract.ts";
 import { registerContract } from "../registers/contract.ts";
 import { wakeContract } from "../wake/contract.ts";
@@ -19,3 +20,4 @@ channelLogContract("memory", twoNodes);
 registerContract("memory", oneNode);
 wakeContract("memory", oneNode);
 fenceContract("memory", twoNodes);
+jobContract("memory", oneNode);
