@@ -112,14 +112,14 @@ export async function takeSeat(settings: Readonly<Record<string, string>>): Prom
       );
     },
     async people(count) {
-      return Promise.all(
-        Array.from({ length: count }, async () => {
-          const userId = await accounts.nextId();
-          const name = `p${userId}`;
-          await accounts.createUser({ userId, name, displayName: name, passwordHash: "" });
-          return userId;
-        }),
-      );
+      const made: number[] = [];
+      while (made.length < count) {
+        const userId = await accounts.nextId();
+        const name = `p${userId}`;
+        await accounts.createUser({ userId, name, displayName: name, passwordHash: "" });
+        made.push(userId);
+      }
+      return made;
     },
     async close() {
       await node.close();
