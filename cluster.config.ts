@@ -5,6 +5,7 @@
 import { type ChatSettings, chatDefaults } from "./actors/index.ts";
 import { type TracingSettings, tracingDefaults } from "./assembly/tracing.ts";
 import { type GatewaySettings, gatewayDefaults, type HttpSettings, httpDefaults } from "./gateway/index.ts";
+import { type PushSettings, pushDefaults } from "./push/index.ts";
 import {
   type NatsSettings,
   natsDefaults,
@@ -81,6 +82,7 @@ export interface ClusterConfig {
   readonly chat: ChatSettings;
   readonly gateway: GatewaySettings;
   readonly http: HttpSettings;
+  readonly push: PushSettings;
 }
 
 export const defaults: ClusterConfig = {
@@ -112,6 +114,7 @@ export const defaults: ClusterConfig = {
   chat: chatDefaults,
   gateway: gatewayDefaults,
   http: httpDefaults,
+  push: pushDefaults,
 };
 
 /** Short names for what scripts set most. */

@@ -18,6 +18,7 @@ import {
   type SocketServer,
 } from "./gateway/index.ts";
 import { ChannelService, PresenceService, UserService } from "./proto/index.ts";
+import { createLogProvider, logRegistration, type PushWorker, startPushWorker } from "./push/index.ts";
 import {
   systemClock as clock,
   createNode,
@@ -56,7 +57,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
     config.cluster.name === ""
       ? await openSingle(config, clock, log, closers)
       : await openCluster(config, clock, random, log, closers);
-  const { nodeId, roles, stores, accounts, key } = foundation;
+  const { nodeId, roles, stores, accounts, key, pushQueue } = foundation;
   const tracing = config.tracing.endpoint === "" ? undefined : await openTracing(config.tracing, nodeId, random);
   if (tracing !== undefined) closers.push(() => tracing.close());
   const tracer = tracing?.tracer ?? noTracer;
@@ -71,6 +72,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
           tracer,
           logs: stores.logs,
           registers: stores.registers,
+          ...(pushQueue === undefined ? {} : { push: pushQueue }),
           friendsOf: (userId) => accounts.friendsOf(userId),
           userExists: (userId) => accounts.userExists(userId),
           references: (service) => node.references(service),
@@ -119,12 +121,31 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
     closers.push(() => server.close());
   }
 
+  let pushWorker: PushWorker | undefined;
+  if (roles.has("push") && pushQueue !== undefined) {
+    const worker = startPushWorker({
+      queue: pushQueue,
+      users: refs.user,
+      provider: createLogProvider(log),
+      registrationsOf: async () => [logRegistration],
+      removeRegistration: async () => {},
+      settings: config.push,
+      clock,
+      random,
+      log,
+    });
+    pushWorker = worker;
+    closers.push(() => worker.close());
+  }
+
   const metrics = createMetrics();
   metrics.measure({
     node,
     sockets,
     stores,
-    pointersWaiting: chat?.pointersWaiting ?? (() => 0),
+    chat,
+    pushQueue,
+    pushWorker,
     cluster: foundation.numbers,
   });
   let isUp = false;

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { ClusterConfig } from "../cluster.config.ts";
 import { sharedSigningKey } from "../gateway/index.ts";
+import { openJetStreamPushQueue, type PushQueue } from "../push/index.ts";
 import {
   type Clock,
   type ConsulOptions,
@@ -61,6 +62,13 @@ export async function openCluster(
   closers.push(() => accounts.close());
   const key = await sharedSigningKey(accounts);
 
+  let pushQueue: PushQueue | undefined;
+  if (roles.has("actors") || roles.has("push")) {
+    const opened = await openJetStreamPushQueue({ nats, cluster: cluster.name, clock, settings: config.push, log });
+    pushQueue = opened;
+    closers.push(() => opened.close());
+  }
+
   let stores: Stores | undefined;
   if (roles.has("actors")) {
     const opened = await openCqlStores({
@@ -110,6 +118,7 @@ export async function openCluster(
     seat: { transport, membership: placement.membership, placement: placement.placement },
     stores,
     accounts,
+    pushQueue,
     key,
     numbers: { placement, nats: [nats, controlNats], transport },
     gateways: () =>

@@ -2,6 +2,7 @@
 // over NATS, Consul, a CQL ring and PostgreSQL (cluster.ts). Nothing above this file knows which.
 
 import type { GatewayChoice, SigningKey } from "../gateway/index.ts";
+import type { PushQueue } from "../push/index.ts";
 import type { Role, Seat, ShardFence, WakeList } from "../runtime/index.ts";
 import type { AccountStore } from "../storage/accounts/index.ts";
 import type { Stores } from "../storage/index.ts";
@@ -22,6 +23,8 @@ export interface Foundation {
   /** Undefined on a node without actors. */
   readonly stores: Stores | undefined;
   readonly accounts: AccountStore;
+  /** Undefined on a node that neither fills nor empties it. */
+  readonly pushQueue: PushQueue | undefined;
   readonly key: SigningKey;
   /** Undefined without a cluster. */
   readonly numbers: ClusterNumbers | undefined;

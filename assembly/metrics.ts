@@ -2,7 +2,9 @@
 // shows all of them: what a node has not got counts 0.
 
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Chat } from "../actors/index.ts";
 import type { SocketServer, SocketStats } from "../gateway/index.ts";
+import type { PushQueue, PushQueueStats, PushWorker, PushWorkerStats } from "../push/index.ts";
 import type { ClusterPlacement, Nats, NatsTransport, Node, NodeStats } from "../runtime/index.ts";
 import type { RingStats, StoreStats, Stores } from "../storage/index.ts";
 
@@ -18,7 +20,9 @@ export interface Measured {
   readonly sockets: SocketServer | undefined;
   readonly stores: Stores | undefined;
   readonly cluster: ClusterNumbers | undefined;
-  readonly pointersWaiting: () => number;
+  readonly chat: Chat | undefined;
+  readonly pushQueue: PushQueue | undefined;
+  readonly pushWorker: PushWorker | undefined;
 }
 
 export function createMetrics(): { readonly registry: Registry; measure(measured: Measured): void } {
@@ -28,7 +32,8 @@ export function createMetrics(): { readonly registry: Registry; measure(measured
   return { registry, measure: (measured) => register(registry, measured) };
 }
 
-function register(registry: Registry, { node, sockets, stores, cluster, pointersWaiting }: Measured): void {
+function register(registry: Registry, measured: Measured): void {
+  const { node, sockets, stores, cluster, chat, pushQueue, pushWorker } = measured;
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name: `madang_${name}`,
@@ -64,7 +69,7 @@ function register(registry: Registry, { node, sockets, stores, cluster, pointers
   gauge("activations", "Actors in memory", () => node.stats().activations);
   gauge("mailbox_messages", "Messages that wait in mailboxes", () => node.stats().waitingMessages);
   gauge("mailbox_bytes", "Bytes that wait in mailboxes", () => node.stats().waitingBytes);
-  gauge("pointers_waiting", "Inbox pointers that wait to be written", pointersWaiting);
+  gauge("pointers_waiting", "Inbox pointers that wait to be written", () => chat?.pointersWaiting() ?? 0);
   type KindNumbers = NodeStats["kinds"][string];
   const kinds = (name: string, help: string, read: (kind: KindNumbers) => number) =>
     labelled(`actor_${name}`, help, "kind", () =>
@@ -96,6 +101,31 @@ function register(registry: Registry, { node, sockets, stores, cluster, pointers
   ring("batch_rows_total", "Channel entries in those batches", "batchRows");
   ring("verify_reads_total", "Reads by which the fence was verified", "verifyReads");
   ring("tenures_lost_total", "Shards that the fence took from this node", "tenuresLost");
+
+  const jobs = (name: string, help: string, field: keyof ReturnType<Chat["pushJobs"]>) =>
+    gauge(`push_${name}`, help, () => chat?.pushJobs()[field] ?? 0);
+  jobs("notify_jobs_total", "Push jobs that user actors made for new messages", "notify");
+  jobs("clear_jobs_total", "Push jobs that user actors made for what was read elsewhere", "clear");
+  jobs("jobs_failed_total", "Push jobs that the queue did not take", "failed");
+  jobs("silent_devices", "Deliveries that an attached device has not acknowledged yet", "watched");
+  const queue = (name: string, help: string, field: keyof PushQueueStats) =>
+    gauge(`push_queue_${name}`, help, () => pushQueue?.stats()[field] ?? 0);
+  queue("enqueued_total", "Jobs that the queue has kept", "enqueued");
+  queue("duplicates_total", "Jobs that it had already", "duplicates");
+  queue("refused_total", "Jobs that it had no room for", "refused");
+  queue("delivered_total", "Jobs handed to this node's worker", "delivered");
+  queue("done_total", "Jobs that the worker ended", "done");
+  queue("retried_total", "Jobs that come again later", "retried");
+  queue("dead_total", "Jobs that became dead letters", "dead");
+  queue("waiting", "Jobs that no worker holds", "waiting");
+  queue("held", "Jobs that this node's worker holds", "held");
+  const worker = (name: string, help: string, field: keyof PushWorkerStats) =>
+    gauge(`push_worker_${name}`, help, () => pushWorker?.stats()[field] ?? 0);
+  worker("sent_total", "Notifications that a provider took", "sent");
+  worker("collapsed_total", "Jobs that a newer one of the channel stands for", "collapsed");
+  worker("needless_total", "Jobs for what was read or acknowledged meanwhile", "needless");
+  worker("unreachable_total", "Jobs of users whom no provider reaches", "unreachable");
+  worker("dead_tokens_total", "Devices that a provider no longer knows", "deadTokens");
 
   const mail = (name: string, help: string, field: keyof NodeStats["mail"]) =>
     gauge(`mail_${name}`, help, () => node.stats().mail[field]);

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterConfig } from "../cluster.config.ts";
 import type { SigningKey } from "../gateway/index.ts";
+import { openLocalPushQueue } from "../push/index.ts";
 import { type Clock, createMemoryCluster, type Logger, type Role } from "../runtime/index.ts";
 import { openEmbeddedAccounts } from "../storage/accounts/index.ts";
 import { openEmbeddedStores } from "../storage/index.ts";
@@ -23,6 +24,8 @@ export async function openSingle(
   chmodSync(folder, 0o700); // other people's messages are in it
   const stores = await openEmbeddedStores({ folder, clock, settings: config.storage, log });
   closers.push(() => stores.close());
+  const pushQueue = await openLocalPushQueue({ store: stores.jobs, clock, settings: config.push, log });
+  closers.push(() => pushQueue.close());
   const accounts = await openEmbeddedAccounts({ folder: join(folder, "accounts"), clock });
   closers.push(() => accounts.close());
   const nodeId = `${process.pid}#${stores.bootEpoch}`;
@@ -38,6 +41,7 @@ export async function openSingle(
     seat: cluster.join(nodeId, roles),
     stores,
     accounts,
+    pushQueue,
     key: signingKey(folder),
     numbers: undefined,
     gateways: () =>

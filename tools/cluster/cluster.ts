@@ -57,6 +57,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     ...environment,
     MADANG_CLUSTER: name,
     MADANG_CQL_KEYSPACE: name.replaceAll("-", "_"),
+    MADANG_PUSH_REPLICAS: "1", // of the streams: there is one NATS server
     ...options.settings,
   };
   const nodes = new Map<string, ClusterNode>();
