@@ -29,6 +29,7 @@ export { createNode, type Node, type NodeHandlers, type NodeOptions, type NodeSt
 export type { Placement, PlacementEvents, ShardOwner } from "./placement/port.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
 export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
+export { isServiceId } from "./services.ts";
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";
 export { shardOf } from "./shard.ts";
 export type { Transport, TransportEvents } from "./transport/port.ts";
