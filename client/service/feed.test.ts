@@ -35,6 +35,13 @@ describe("a feed", () => {
     expect(ids(long)).toEqual([3]);
   });
 
+  it("keeps no room for what it has had", () => {
+    const feed = new Feed(9, limits);
+    for (const id of [1, 2, 3, 4, 11, 12]) feed.add(sized(id));
+    feed.fill([sized(10)]);
+    expect(ids(feed)).toEqual([10, 11, 12]);
+  });
+
   it("gives each id once and in order, whatever is told, lost, doubled or late", () => {
     for (let seed = 1; seed <= 200; seed++) {
       const random = seededRandom(seed);
