@@ -1,12 +1,12 @@
 # Madang. `make` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench gen clean dist
+.PHONY: help run demo test check test-engines bench services gen clean dist
 
 TS := $(shell git ls-files '*.ts' '*.js' '*.proto' 2>/dev/null)
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 node_modules/.installed: package.json package-lock.json
 	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Madang needs Node 20 or later, this is " + process.version); process.exit(1) }'
@@ -30,6 +30,9 @@ demo: dist/.built ## 100 people chat, the server is killed, every promise is cou
 test: node_modules/.installed dist/.built ## Run all tests
 	npx --no-install vitest run
 
+test-engines: node_modules/.installed ## Run the tests that need real servers, on servers started for them
+	@exec node --import tsx tools/services/main.ts -- npx --no-install vitest run --config vitest.engines.config.ts
+
 check: node_modules/.installed ## Format, types, lint, boundaries, dead code, generated code
 	npx --no-install biome check .
 	npx --no-install tsc --noEmit
@@ -40,6 +43,9 @@ check: node_modules/.installed ## Format, types, lint, boundaries, dead code, ge
 
 bench: dist/.built ## Measure speed and memory beside their baselines
 	@exec node --expose-gc dist/bench/main.js
+
+services: node_modules/.installed ## Start NATS, Consul, Cassandra and PostgreSQL on loopback, built at the first time
+	@exec node --import tsx tools/services/main.ts $(ARGS)
 
 gen: node_modules/.installed ## Generate proto/gen from the .proto files
 	npx --no-install tsx tools/gen.ts

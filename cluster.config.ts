@@ -3,8 +3,17 @@
 // A variable that names no setting, or holds a value that cannot be meant, stops the start.
 
 import { type ChatSettings, chatDefaults } from "./actors/index.ts";
+import { type TracingSettings, tracingDefaults } from "./assembly/tracing.ts";
 import { type GatewaySettings, gatewayDefaults, type HttpSettings, httpDefaults } from "./gateway/index.ts";
-import { type RuntimeSettings, runtimeDefaults } from "./runtime/index.ts";
+import {
+  type NatsSettings,
+  natsDefaults,
+  type PlacementSettings,
+  placementDefaults,
+  type RuntimeSettings,
+  runtimeDefaults,
+} from "./runtime/index.ts";
+import { type PostgresSettings, postgresDefaults } from "./storage/accounts/index.ts";
 import { type StorageSettings, storageDefaults } from "./storage/index.ts";
 
 export interface NodeSettings {
@@ -24,8 +33,47 @@ export interface NodeSettings {
   readonly stopWithinMs: number;
 }
 
+export interface ClusterSettings {
+  /** Empty: one node on embedded stores, without any server beside it. MADANG_CLUSTER */
+  readonly name: string;
+  /** Unique among the living nodes of the cluster; empty: the name of the machine. MADANG_NODE_NAME */
+  readonly nodeName: string;
+  /** actors, gateway, api, push. MADANG_ROLES */
+  readonly roles: readonly string[];
+  /** Clients are sent to gateways of their region first. */
+  readonly region: string;
+  /** What this node says of its version; empty: the program's own. */
+  readonly version: string;
+}
+
+export interface ConsulSettings {
+  /** CONSUL_HTTP_ADDR */
+  readonly address: string;
+  /** CONSUL_HTTP_TOKEN */
+  readonly token: string;
+  readonly caFile: string;
+}
+
+export interface CqlSettings {
+  /** host:port of some members of the ring. CQL_CONTACT_POINTS */
+  readonly contactPoints: readonly string[];
+  readonly keyspace: string;
+  /** Needed when the ring has several. */
+  readonly dataCenter: string;
+  readonly user: string;
+  readonly password: string;
+  readonly caFile: string;
+}
+
 export interface ClusterConfig {
   readonly node: NodeSettings;
+  readonly cluster: ClusterSettings;
+  readonly nats: NatsSettings;
+  readonly consul: ConsulSettings;
+  readonly cql: CqlSettings;
+  readonly postgres: PostgresSettings & { readonly url: string };
+  readonly placement: PlacementSettings;
+  readonly tracing: TracingSettings;
   readonly runtime: RuntimeSettings;
   readonly storage: StorageSettings;
   readonly chat: ChatSettings;
@@ -44,6 +92,19 @@ export const defaults: ClusterConfig = {
     readyJson: false,
     stopWithinMs: 15_000, // below the 30 s after which orchestrators kill
   },
+  cluster: {
+    name: "",
+    nodeName: "",
+    roles: ["actors", "gateway", "api", "push"],
+    region: "",
+    version: "",
+  },
+  nats: natsDefaults,
+  consul: { address: "", token: "", caFile: "" },
+  cql: { contactPoints: [], keyspace: "madang", dataCenter: "", user: "", password: "", caFile: "" },
+  postgres: { url: "", ...postgresDefaults },
+  placement: placementDefaults,
+  tracing: tracingDefaults,
   runtime: runtimeDefaults,
   storage: storageDefaults,
   chat: chatDefaults,
@@ -60,6 +121,19 @@ const shortNames: Readonly<Record<string, string>> = {
   MADANG_WS_URL: "MADANG_NODE_WS_URL",
   MADANG_LOG_LEVEL: "MADANG_NODE_LOG_LEVEL",
   MADANG_READY_JSON: "MADANG_NODE_READY_JSON",
+  MADANG_CLUSTER: "MADANG_CLUSTER_NAME",
+  MADANG_NODE_NAME: "MADANG_CLUSTER_NODE_NAME",
+  MADANG_ROLES: "MADANG_CLUSTER_ROLES",
+};
+
+/** Names that these servers' own tools read, too. One of ours wins over them. */
+const sharedNames: Readonly<Record<string, string>> = {
+  NATS_URL: "MADANG_NATS_URL",
+  CONSUL_HTTP_ADDR: "MADANG_CONSUL_ADDRESS",
+  CONSUL_HTTP_TOKEN: "MADANG_CONSUL_TOKEN",
+  CQL_CONTACT_POINTS: "MADANG_CQL_CONTACT_POINTS",
+  DATABASE_URL: "MADANG_POSTGRES_URL",
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "MADANG_TRACING_ENDPOINT",
 };
 
 /** Variables that other commands read; a node may be started where they are set. */
@@ -67,6 +141,8 @@ const ofOtherCommands: ReadonlySet<string> = new Set([
   "MADANG_PASSWORD", // madang chat
   "MADANG_TEST_KILLS", // the tests
   "MADANG_TEST_REPORT",
+  "MADANG_CACHE", // make services
+  "MADANG_PYTHON", // the examples
 ]);
 
 export class ConfigError extends Error {
@@ -80,6 +156,12 @@ export function resolveConfig(environment: Readonly<Record<string, string | unde
   for (const [name, section] of Object.entries(config)) {
     for (const setting of Object.keys(section))
       places.set(`MADANG_${snake(name)}_${snake(setting)}`, { section, setting });
+  }
+  for (const [shared, ours] of Object.entries(sharedNames)) {
+    const text = environment[shared];
+    const place = places.get(ours);
+    if (text === undefined || text === "" || place === undefined) continue;
+    place.section[place.setting] = parse(shared, text, place.section[place.setting]);
   }
   for (const [variable, text] of Object.entries(environment)) {
     if (!variable.startsWith("MADANG_") || ofOtherCommands.has(variable) || text === undefined) continue;
@@ -121,11 +203,46 @@ function parse(variable: string, text: string, byDefault: unknown): unknown {
   }
 }
 
+const knownRoles = ["actors", "gateway", "api", "push"];
+const token = /^[A-Za-z0-9_-]{1,64}$/;
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
 
 function check(config: ClusterConfig): ClusterConfig {
-  const { node, chat, gateway, runtime } = config;
+  const { node, chat, gateway, runtime, cluster, placement } = config;
+  const alone = cluster.name === "";
+  const needed = (value: string | readonly unknown[], names: string): readonly [boolean, string] => [
+    alone || value.length > 0,
+    `A node of a cluster needs ${names}.`,
+  ];
   const rules: readonly (readonly [boolean, string])[] = [
+    [
+      alone || token.test(cluster.name),
+      `MADANG_CLUSTER must be 1 to 64 letters, digits, "-" or "_", not "${cluster.name}".`,
+    ],
+    [
+      cluster.nodeName === "" || (token.test(cluster.nodeName) && !cluster.nodeName.startsWith("svc-")),
+      `MADANG_NODE_NAME must be 1 to 64 letters, digits, "-" or "_", and not begin with "svc-"; it is "${cluster.nodeName}".`,
+    ],
+    [
+      cluster.roles.length > 0 && cluster.roles.every((role) => knownRoles.includes(role)),
+      `MADANG_ROLES must be some of ${knownRoles.join(", ")}, not "${cluster.roles.join(",")}".`,
+    ],
+    [
+      !alone || cluster.roles.length === knownRoles.length,
+      "MADANG_ROLES belongs to a node of a cluster: set MADANG_CLUSTER too.",
+    ],
+    needed(config.nats.url, "NATS_URL"),
+    needed(config.consul.address, "CONSUL_HTTP_ADDR"),
+    needed(config.postgres.url, "DATABASE_URL"),
+    needed(config.cql.contactPoints, "CQL_CONTACT_POINTS"),
+    [
+      placement.renewEveryMs * 2 < placement.leaseMs && placement.leaseMs < placement.sessionTtlMs,
+      "MADANG_PLACEMENT_LEASE_MS must be above two renewals and below MADANG_PLACEMENT_SESSION_TTL_MS.",
+    ],
+    [
+      placement.beatEveryMs * 2 < placement.suspectMs,
+      "MADANG_PLACEMENT_SUSPECT_MS must be above two of MADANG_PLACEMENT_BEAT_EVERY_MS, or one lost beat is a death.",
+    ],
     [isPort(node.httpPort), `MADANG_HTTP_PORT must be a port, 0 to 65535, not ${node.httpPort}.`],
     [isPort(node.wsPort), `MADANG_WS_PORT must be a port, 0 to 65535, not ${node.wsPort}.`],
     [

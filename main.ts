@@ -1,36 +1,43 @@
-// Puts one node together from its parts: the only file that knows all of them.
+// Puts one node together from its parts: which ones depends on its roles, and what they stand upon on whether there is a cluster.
 
-import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import v8 from "node:v8";
 import { createChat } from "./actors/index.ts";
+import { openCluster } from "./assembly/cluster.ts";
+import { type Closer, noFence, noWakeList } from "./assembly/foundation.ts";
+import { createMetrics } from "./assembly/metrics.ts";
+import { openSingle } from "./assembly/single.ts";
+import { openTracing } from "./assembly/tracing.ts";
 import type { ClusterConfig } from "./cluster.config.ts";
 import {
   type ActorRefs,
+  createHealthServer,
   createHttpApi,
   createSocketServer,
   createTicketCheck,
   createTokens,
-  type SigningKey,
+  type SocketServer,
 } from "./gateway/index.ts";
-import { createMetrics } from "./metrics.ts";
 import { ChannelService, PresenceService, UserService } from "./proto/index.ts";
-import { createMemoryCluster, createNode, type Logger, type Node, systemClock, systemRandom } from "./runtime/index.ts";
-import { openEmbeddedAccounts } from "./storage/accounts/index.ts";
-import { openEmbeddedStores } from "./storage/index.ts";
+import {
+  systemClock as clock,
+  createNode,
+  type Logger,
+  type Node,
+  noTracer,
+  systemRandom as random,
+  type Timer,
+} from "./runtime/index.ts";
 
 export interface RunningNode {
+  readonly nodeId: string;
   readonly httpUrl: string;
+  /** Empty on a node without the gateway role. */
   readonly wsUrl: string;
-  /** Says go away to all clients, finishes what was begun, and lets go of the data. */
+  /** Says go away to all clients, lets its shards go, finishes what was begun, and lets go of the data. */
   stop(): Promise<void>;
 }
 
-/** Closed in the order in which it was opened, from the end. */
-type Closer = () => Promise<void>;
-
-/** Starts one node on embedded stores. Rejects with a typed error if it cannot. */
+/** Starts one node. Rejects with a typed error if it cannot. */
 export async function startNode(config: ClusterConfig, log: Logger): Promise<RunningNode> {
   const closers: Closer[] = [];
   const closeAll = async () => {
@@ -45,112 +52,145 @@ export async function startNode(config: ClusterConfig, log: Logger): Promise<Run
 }
 
 async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], closeAll: Closer): Promise<RunningNode> {
-  const clock = systemClock;
-  const random = systemRandom;
-  const folder = config.node.data;
-  mkdirSync(folder, { recursive: true });
-  chmodSync(folder, 0o700); // other people's messages are in it
-  const stores = await openEmbeddedStores({ folder, clock, settings: config.storage, log });
-  closers.push(() => stores.close());
-  const accounts = await openEmbeddedAccounts({ folder: join(folder, "accounts"), clock });
-  closers.push(() => accounts.close());
+  const foundation =
+    config.cluster.name === ""
+      ? await openSingle(config, clock, log, closers)
+      : await openCluster(config, clock, random, log, closers);
+  const { nodeId, roles, stores, accounts, key } = foundation;
+  const tracing = config.tracing.endpoint === "" ? undefined : await openTracing(config.tracing, nodeId, random);
+  if (tracing !== undefined) closers.push(() => tracing.close());
+  const tracer = tracing?.tracer ?? noTracer;
 
-  const nodeId = `${process.pid}#${stores.bootEpoch}`;
-  const { shardCount } = config.runtime;
-  const cluster = createMemoryCluster({ clock, shardCount, firstEpoch: stores.bootEpoch });
-  const chat = createChat({
-    settings: config.chat,
-    clock,
-    log,
-    logs: stores.logs,
-    registers: stores.registers,
-    friendsOf: (userId) => accounts.friendsOf(userId),
-    userExists: (userId) => accounts.userExists(userId),
-    references: (service) => node.references(service),
-  });
+  const chat =
+    stores === undefined
+      ? undefined
+      : createChat({
+          settings: config.chat,
+          clock,
+          log,
+          tracer,
+          logs: stores.logs,
+          registers: stores.registers,
+          friendsOf: (userId) => accounts.friendsOf(userId),
+          userExists: (userId) => accounts.userExists(userId),
+          references: (service) => node.references(service),
+        });
   const node: Node = createNode({
     nodeId,
     settings: config.runtime,
     clock,
     random,
     log,
-    ...cluster.join(nodeId, ["actors", "gateway", "api"]),
-    fence: stores.fence,
-    wake: stores.wake,
-    actors: chat.definitions,
+    tracer,
+    ...foundation.seat,
+    fence: stores?.fence ?? noFence,
+    wake: stores?.wake ?? noWakeList,
+    actors: chat?.definitions ?? [],
     heapShare,
   });
   closers.push(() => node.close());
-  closers.push(() => chat.flush());
+  if (chat !== undefined) closers.push(() => chat.flush());
   const refs: ActorRefs = {
     channel: node.references(ChannelService),
     user: node.references(UserService),
     presence: node.references(PresenceService),
   };
 
-  const key = signingKey(folder);
-  const { host } = config.node;
-  const address = { ws: "" };
-  const { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax } = config.chat;
-  const sockets = createSocketServer({
-    node,
-    refs,
-    verifyTicket: createTicketCheck(createTokens(key, clock, config.http), accounts),
-    settings: config.gateway,
-    elsewhere: () => "",
-    rules: { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax },
-    clock,
-    random,
-    log,
-  });
-  closers.push(() => sockets.close());
+  const otherGateway = () => {
+    const others = foundation.gateways().filter(({ url }) => url !== wsUrl);
+    return others[Math.floor(random.next() * others.length)]?.url ?? "";
+  };
+  let sockets: SocketServer | undefined;
+  if (roles.has("gateway")) {
+    const { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax } = config.chat;
+    const server = createSocketServer({
+      node,
+      refs,
+      verifyTicket: createTicketCheck(createTokens(key, clock, config.http), accounts),
+      settings: config.gateway,
+      elsewhere: otherGateway,
+      tracer,
+      rules: { heartbeatMs, silentAfterMs, offlineAfterMs, textCharactersMax },
+      clock,
+      random,
+      log,
+    });
+    sockets = server;
+    closers.push(() => server.close());
+  }
+
   const metrics = createMetrics();
-  metrics.measure({ node, sockets, stores, pointersWaiting: chat.pointersWaiting });
-  let ready = false;
-  const http = await createHttpApi({
-    refs,
-    accounts,
-    key,
-    clock,
-    log,
-    settings: config.http,
-    random,
-    gateways: () => [{ url: config.node.wsUrl || address.ws, region: "", sessions: 0, sessionsMax: 1 }],
-    ready: () => ready,
-    metrics: metrics.registry,
+  metrics.measure({
+    node,
+    sockets,
+    stores,
+    pointersWaiting: chat?.pointersWaiting ?? (() => 0),
+    cluster: foundation.numbers,
   });
+  let isUp = false;
+  const health = { ready: () => isUp && foundation.connected(), metrics: metrics.registry };
+  const http = roles.has("api")
+    ? await createHttpApi({
+        ...health,
+        refs,
+        accounts,
+        key,
+        clock,
+        random,
+        log,
+        settings: config.http,
+        gateways: () => foundation.gateways(),
+      })
+    : createHealthServer(health);
   closers.push(() => http.close());
 
-  cluster.spread();
-  const ws = await sockets.listen(host, config.node.wsPort);
-  address.ws = `ws://${hostInUrl(host)}:${ws.port}/`;
-  const api = await http.listen(host, config.node.httpPort);
-  ready = true;
+  const { host } = config.node;
+  const ws = sockets === undefined ? undefined : await sockets.listen(host, config.node.wsPort);
+  const wsUrl = ws === undefined ? "" : config.node.wsUrl || `ws://${hostInUrl(host)}:${ws.port}/`;
+  const { port } = await http.listen(host, config.node.httpPort);
+  const httpUrl = `http://${hostInUrl(host)}:${port}`;
+  await foundation.join({ wsUrl, httpUrl });
+  if (sockets !== undefined) closers.push(await reportSessions(sockets, config, foundation.tellSessions));
+  foundation.onDrain(() => {
+    isUp = false;
+    void sockets?.close();
+  });
+  isUp = true;
   return {
-    httpUrl: `http://${hostInUrl(host)}:${api.port}`,
-    wsUrl: config.node.wsUrl || address.ws,
+    nodeId,
+    httpUrl,
+    wsUrl,
     async stop() {
-      ready = false;
+      isUp = false;
+      // Both at once: clients find another gateway while the shards find another owner.
+      await Promise.all([sockets?.close(), foundation.drain()]);
       await closeAll();
     },
   };
 }
 
+/** How full this gateway is: others choose by it whom they send here. */
+async function reportSessions(
+  sockets: SocketServer,
+  config: ClusterConfig,
+  tell: (sessions: number, sessionsMax: number) => void,
+): Promise<Closer> {
+  let timer: Timer | undefined;
+  const report = () => {
+    tell(sockets.connections, config.gateway.connectionsMax);
+    timer = clock.after(SESSIONS_EVERY_MS, report);
+  };
+  report();
+  return async () => timer?.cancel();
+}
+
+/** Written more rarely where that is dear: see placement.memberWriteMs. */
+const SESSIONS_EVERY_MS = 1_000;
+
 /** What a client on this machine can connect to, for an address that listens everywhere. */
 function hostInUrl(host: string): string {
   if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** Made with the first start and kept beside the data, readable by nobody else. */
-function signingKey(folder: string): SigningKey {
-  const file = join(folder, "signing.key");
-  try {
-    writeFileSync(file, randomBytes(32), { flag: "wx", mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  return new Uint8Array(readFileSync(file));
 }
 
 function heapShare(): number {

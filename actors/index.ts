@@ -2,7 +2,15 @@
 
 import type { ServiceDescriptor } from "../proto/index.ts";
 import { ChannelService, FollowerService, GatewayService, PresenceService, UserService } from "../proto/index.ts";
-import { type ActorDefinition, type Clock, defineActor, type Logger, type References } from "../runtime/index.ts";
+import {
+  type ActorDefinition,
+  type Clock,
+  defineActor,
+  type Logger,
+  noTracer,
+  type References,
+  type Tracer,
+} from "../runtime/index.ts";
 import type { ChannelLogStore, RegisterStore } from "../storage/index.ts";
 import { Channel } from "./channel/channel.ts";
 import { Presence } from "./presence/presence.ts";
@@ -22,6 +30,7 @@ export interface ChatOptions {
   readonly registers: RegisterStore;
   readonly friendsOf: (userId: number) => Promise<readonly number[]>;
   readonly userExists: (userId: number) => Promise<boolean>;
+  readonly tracer?: Tracer;
   /** How actors call each other. Asked when an actor activates: the node that gives them is made after the definitions. */
   readonly references: <S extends ServiceDescriptor>(service: S) => References<S>;
 }
@@ -35,7 +44,7 @@ export interface Chat {
 }
 
 export function createChat(options: ChatOptions): Chat {
-  const { settings, clock, log, logs, registers, references } = options;
+  const { settings, clock, log, logs, registers, references, tracer = noTracer } = options;
   let made: ReturnType<typeof make> | undefined;
   const make = () => {
     const users = references(UserService);
@@ -47,7 +56,7 @@ export function createChat(options: ChatOptions): Chat {
     const inboxWriter = new InboxWriter({ clock, registers, channels, pointerFlushMs, watermarkFlushMs, log });
     return {
       inboxWriter,
-      channel: { logs, registers, users, followers, settings, userExists: options.userExists },
+      channel: { logs, registers, users, followers, settings, tracer, userExists: options.userExists },
       user: { logs, registers, channels, gateways, inboxWriter, usedTickets: new UsedTickets(), settings },
       presence: { registers, users, presences, settings, friendsOf: options.friendsOf },
     };

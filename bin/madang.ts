@@ -3,7 +3,12 @@
 
 const USAGE = `madang start     runs a node until it is told to stop; settings come from MADANG_… variables
 madang chat      chats in the terminal: madang chat --as NAME
-madang why       tells what became of a message: madang why CHANNEL MESSAGE`;
+madang why       tells what became of a message: madang why CHANNEL MESSAGE
+madang schema    makes the tables of a cluster: madang schema apply
+madang nodes     lists who is in the cluster
+madang shards    tells who owns which shard: madang shards [SHARD | --all]
+madang move      gives a shard to another node: madang move SHARD NODE [--force]
+madang drain     lets all shards leave a node: madang drain NODE`;
 const EXIT_USAGE = 2;
 
 const [command, ...argv] = process.argv.slice(2);
@@ -26,6 +31,31 @@ switch (command) {
       process.stderr.write(`madang why: ${error.message}\n`);
       process.exitCode = 1;
     });
+    break;
+  }
+  case "schema": {
+    const { schema } = await import("./schema.ts");
+    await schema(argv);
+    break;
+  }
+  case "nodes": {
+    const { nodes } = await import("./nodes.ts");
+    await nodes(argv);
+    break;
+  }
+  case "shards": {
+    const { shards } = await import("./shards.ts");
+    await shards(argv);
+    break;
+  }
+  case "move": {
+    const { move } = await import("./move.ts");
+    await move(argv);
+    break;
+  }
+  case "drain": {
+    const { drain } = await import("./drain.ts");
+    await drain(argv);
     break;
   }
   case undefined:

@@ -45,9 +45,11 @@ export async function start(): Promise<void> {
     };
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
-    const { httpUrl, wsUrl } = running;
+    const { nodeId, httpUrl, wsUrl } = running;
     if (node.readyJson)
-      process.stdout.write(`${JSON.stringify({ ready: true, http: httpUrl, ws: wsUrl, pid: process.pid })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ ready: true, node: nodeId, http: httpUrl, ws: wsUrl, pid: process.pid })}\n`,
+      );
     else {
       process.stdout.write(
         `Madang is ready.\n  HTTP API   ${httpUrl}   (documentation: ${httpUrl}/docs)\n  WebSocket  ${wsUrl}\n  data       ${node.data}\n`,

@@ -9,6 +9,7 @@ import { gatewayErrors } from "../gateway/errors.ts";
 import { httpErrors, statusOf } from "../gateway/http/errors.ts";
 import { ErrorCode } from "../proto/index.ts";
 import { type ErrorKind, runtimeErrors } from "../runtime/index.ts";
+import { natsErrors } from "../runtime/nats/errors.ts";
 import { accountErrors } from "../storage/accounts/errors.ts";
 import { storageErrors } from "../storage/index.ts";
 
@@ -20,6 +21,7 @@ const lists: Readonly<Record<string, Readonly<Record<string, ErrorKind>>>> = {
   "gateway/errors.ts": gatewayErrors.kinds,
   "gateway/http/errors.ts": httpErrors.kinds,
   "runtime/errors.ts": runtimeErrors.kinds,
+  "runtime/nats/errors.ts": natsErrors.kinds,
   "storage/accounts/errors.ts": accountErrors.kinds,
   "storage/errors.ts": storageErrors.kinds,
 };

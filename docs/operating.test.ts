@@ -3,8 +3,8 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { createMetrics, type Measured } from "../assembly/metrics.ts";
 import { defaults, resolveConfig } from "../cluster.config.ts";
-import { createMetrics, type Measured } from "../metrics.ts";
 
 const page = readFileSync(new URL("operating.md", import.meta.url), "utf8");
 

@@ -9,6 +9,7 @@ export {
   type HttpSettings,
   httpDefaults,
   type SigningKey,
+  sharedSigningKey,
   type Tokens,
 } from "./http/index.ts";
 export type { ActorRefs } from "./refs.ts";

@@ -16,8 +16,19 @@ const indoors = [
   "MOVED", // the runtime asks the other node
   "SHARD_LOST",
   "NO_SUCH_METHOD", // nodes of different versions
-  "DATA_FOLDER_IN_USE", // at the start
+  "TOO_LARGE", // between nodes: what clients send has bounds of its own
+  "SERVICE_NOT_ALLOWED", // told to an internal service
+  "NATS_UNREACHABLE", // at the start
+  "NATS_REFUSED",
+  "NATS_UNFIT",
+  "DATA_FOLDER_IN_USE",
   "SCHEMA_TOO_NEW",
+  "SCHEMA_MISSING",
+  "CLUSTER_MISMATCH",
+  "STORE_UNREACHABLE",
+  "STORE_REFUSED",
+  "DATABASE_REFUSED",
+  "NO_FREE_WORKER", // there are 1,024
   "STORE_CLOSED", // at the stop
 ];
 
@@ -61,6 +72,7 @@ it("every list of the house is found", () => {
     "chatErrors",
     "gatewayErrors",
     "httpErrors",
+    "natsErrors",
     "runtimeErrors",
     "storageErrors",
   ]);

@@ -306,7 +306,7 @@ describe("the edge", () => {
     {},
     { get: () => () => new Proxy({}, { get: () => () => Promise.reject(new Error("asked")) }) },
   );
-  const ask = (frame: ClientFrame) => answer(frame, asker, nobody as ActorRefs, 1_000);
+  const ask = (frame: ClientFrame) => answer(frame, asker, nobody as ActorRefs, { deadlineMs: 1_000 });
 
   const beyond = 2 ** 53;
   const send = { channelId: "g1", producer: 1, number: 1, content: null };

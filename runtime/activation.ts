@@ -14,6 +14,7 @@ import type { Kind } from "./host.ts";
 import { type Mail, requestBytes, TimerMail } from "./mail.ts";
 import type { Random } from "./random.ts";
 import type { RuntimeSettings } from "./settings.ts";
+import type { Span, Tracer } from "./tracing.ts";
 
 export type Actor = Handlers<ServiceDescriptor> & Lifecycle;
 
@@ -23,6 +24,7 @@ export interface Surroundings {
   readonly random: Random;
   readonly settings: RuntimeSettings;
   readonly load: NodeLoad;
+  readonly tracer: Tracer;
   /** Coarse monotonic time, for idleness. */
   readonly sweptAtMs: number;
   schedule(activation: Activation, mail: Mail): void;
@@ -205,19 +207,31 @@ export class Activation implements ActorContext {
     mail.started = true;
     this.lastUsedMs = this.#host.sweptAtMs;
     this.kind.stats.turns += 1;
+    if (mail.traceparent !== "") return this.#runTraced(mail);
+    this.#invoke(mail, undefined);
+  }
+
+  #runTraced(mail: Mail): void {
+    const facts = { "madang.actor": `${this.kind.name}/${this.id}`, "madang.epoch": this.epoch };
+    const span = this.#host.tracer.start(`${this.kind.name}.${mail.method.name}`, mail.traceparent, facts);
+    if (span !== undefined && mail.method.oneway === false) mail.traceparent = span.traceparent;
+    this.#invoke(mail, span);
+  }
+
+  #invoke(mail: Mail, span: Span | undefined): void {
     let result: unknown;
     try {
       result = mail.invoke(this.actor as Actor);
     } catch (error) {
-      this.#failed(mail, error);
+      this.#failed(mail, span, error);
       return;
     }
-    if (result instanceof Promise) this.#follow(mail, result);
-    else if (result instanceof Later) this.#owe(mail, result);
-    else mail.succeed(result);
+    if (result instanceof Promise) this.#follow(mail, span, result);
+    else if (result instanceof Later) this.#owe(mail, span, result);
+    else this.#succeeded(mail, span, result);
   }
 
-  #follow(mail: Mail, outcome: Promise<unknown>): void {
+  #follow(mail: Mail, span: Span | undefined, outcome: Promise<unknown>): void {
     const holds = !mail.method.readonly;
     this.#underWay += 1;
     if (holds) this.#turnRuns = true;
@@ -229,26 +243,26 @@ export class Activation implements ActorContext {
     };
     outcome.then(
       (reply) => {
-        if (reply instanceof Later) this.#owe(mail, reply);
-        else mail.succeed(reply);
+        if (reply instanceof Later) this.#owe(mail, span, reply);
+        else this.#succeeded(mail, span, reply);
         end();
       },
       (error) => {
-        this.#failed(mail, error);
+        this.#failed(mail, span, error);
         end();
       },
     );
   }
 
-  #owe(mail: Mail, later: Later<unknown>): void {
+  #owe(mail: Mail, span: Span | undefined, later: Later<unknown>): void {
     this.#underWay += 1;
     later.settle(
       (reply) => {
-        mail.succeed(reply);
+        this.#succeeded(mail, span, reply);
         this.#end();
       },
       (error) => {
-        this.#failed(mail, error);
+        this.#failed(mail, span, error);
         this.#end();
       },
     );
@@ -259,9 +273,16 @@ export class Activation implements ActorContext {
     if (this.#underWay === 0) this.#drained?.();
   }
 
-  #failed(mail: Mail, thrown: unknown): void {
+  #succeeded(mail: Mail, span: Span | undefined, reply: unknown): void {
+    span?.end();
+    mail.succeed(reply);
+  }
+
+  #failed(mail: Mail, span: Span | undefined, thrown: unknown): void {
     this.#host.turnFailed(this, mail, thrown);
-    mail.fail(toMadangError(thrown));
+    const error = toMadangError(thrown);
+    span?.end(error);
+    mail.fail(error);
   }
 
   // ---- phases

@@ -15,6 +15,7 @@ import type { Mail } from "./mail.ts";
 import type { Random } from "./random.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { shardOf } from "./shard.ts";
+import type { Tracer } from "./tracing.ts";
 import type { WakeList } from "./wake.ts";
 import { WakeKeeper } from "./wake-keeper.ts";
 
@@ -56,6 +57,7 @@ export interface HostOptions {
   readonly fence: ShardFence;
   readonly wake: WakeList;
   readonly log: Logger;
+  readonly tracer: Tracer;
   /** Share of the heap that is in use, 0 to 1. */
   readonly heapShare: () => number;
   readonly onLost: (tenure: Tenure, highestEpoch: number) => void;
@@ -70,6 +72,7 @@ export class Host implements Surroundings {
   readonly clock: Clock;
   readonly random: Random;
   readonly settings: RuntimeSettings;
+  readonly tracer: Tracer;
   readonly load: NodeLoad = { messages: 0, bytes: 0 };
   sweptAtMs: number;
   readonly kinds = new Map<string, Kind>();
@@ -88,6 +91,7 @@ export class Host implements Surroundings {
     this.clock = options.clock;
     this.random = options.random;
     this.settings = options.settings;
+    this.tracer = options.tracer;
     this.sweptAtMs = options.clock.monotonicMs();
     this.#activating = createGate(options.settings.activatingMax);
     this.#wake = new WakeKeeper(options.wake, options.clock, options.settings.wakeSlotMs, options.log);

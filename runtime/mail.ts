@@ -9,7 +9,8 @@ export class Mail implements Turn {
   readonly method: MethodDescriptor;
   readonly request: unknown;
   readonly deadlineAtMs: number;
-  readonly traceparent: string;
+  /** Of the caller's span, and while the turn runs of its own. */
+  traceparent: string;
   abandoned = false;
   started = false;
 

@@ -21,6 +21,7 @@ import type { Random } from "./random.ts";
 import type { CallOptions, References } from "./reference.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { shardOf } from "./shard.ts";
+import { noTracer, type Tracer } from "./tracing.ts";
 import type { Transport } from "./transport/port.ts";
 import type { WakeList } from "./wake.ts";
 
@@ -39,12 +40,13 @@ export interface NodeOptions {
   readonly actors: readonly ActorDefinition[];
   /** Share of the heap that is in use, 0 to 1. */
   readonly heapShare?: () => number;
+  readonly tracer?: Tracer;
 }
 
 /** The one-way methods of a service that lives on the node itself, such as the gateway. They must not throw. */
 export type NodeHandlers<S extends ServiceDescriptor> = {
   readonly [Name in keyof S["methods"]]: S["methods"][Name] extends MethodDescriptor<infer Request, unknown>
-    ? (request: Request) => void
+    ? (request: Request, traceparent: string) => void
     : never;
 };
 
@@ -79,7 +81,7 @@ export function createNode(options: NodeOptions): Node {
   return new NodeRuntime(options);
 }
 
-type AnyHandlers = Readonly<Record<string, (request: unknown) => void>>;
+type AnyHandlers = Readonly<Record<string, (request: unknown, traceparent: string) => void>>;
 
 /** Shards claimed at once when a node gets many: the store is asked in parallel, but not flooded. */
 const CLAIMS_AT_ONCE = 64;
@@ -111,6 +113,7 @@ class NodeRuntime implements Node, Caller {
       fence,
       wake,
       log,
+      tracer: options.tracer ?? noTracer,
       heapShare: options.heapShare ?? (() => 0),
       onLost: (tenure, highestEpoch) => placement.reportLost(tenure, highestEpoch),
     });
@@ -160,9 +163,10 @@ class NodeRuntime implements Node, Caller {
   // ---- references
 
   references<S extends ServiceDescriptor>(service: S): References<S> {
-    const tell = (id: string, method: MethodDescriptor, request: unknown) => this.#tell(service, id, method, request);
-    const tellMany = (ids: readonly string[], method: MethodDescriptor, request: unknown) =>
-      this.#tellMany(service, ids, method, request);
+    const tell = (id: string, method: MethodDescriptor, request: unknown, traceparent = "") =>
+      this.#tell(service, id, method, request, traceparent);
+    const tellMany = (ids: readonly string[], method: MethodDescriptor, request: unknown, traceparent = "") =>
+      this.#tellMany(service, ids, method, request, traceparent);
     const call = (id: string, method: MethodDescriptor, request: unknown, options: CallOptions | undefined) =>
       this.#call(service, id, method, request, options);
     class ActorReference {
@@ -179,8 +183,8 @@ class NodeRuntime implements Node, Caller {
     }
     for (const [name, method] of Object.entries(service.methods)) {
       const value = method.oneway
-        ? function (this: ActorReference, request: unknown) {
-            tell(this.id, method, request);
+        ? function (this: ActorReference, request: unknown, traceparent?: string) {
+            tell(this.id, method, request, traceparent);
           }
         : function (this: ActorReference, request: unknown, options?: CallOptions) {
             return call(this.id, method, request, options);
@@ -188,8 +192,8 @@ class NodeRuntime implements Node, Caller {
       Object.defineProperty(ActorReference.prototype, name, { value });
       if (!method.oneway) continue;
       Object.defineProperty(GroupReference.prototype, name, {
-        value(this: GroupReference, request: unknown) {
-          tellMany(this.ids, method, request);
+        value(this: GroupReference, request: unknown, traceparent?: string) {
+          tellMany(this.ids, method, request, traceparent);
         },
       });
     }
@@ -269,20 +273,26 @@ class NodeRuntime implements Node, Caller {
 
   // ---- one-way
 
-  #tell(service: ServiceDescriptor, id: string, method: MethodDescriptor, request: unknown): void {
+  #tell(service: ServiceDescriptor, id: string, method: MethodDescriptor, request: unknown, traceparent: string): void {
     if (service.onNode && id === this.nodeId) {
-      this.#served.get(service.name)?.handlers[method.name]?.(request);
+      this.#served.get(service.name)?.handlers[method.name]?.(request, traceparent);
       return;
     }
     const activation = this.#host.kinds.get(service.name)?.activations.get(id);
-    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, "");
+    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, traceparent);
     if (activation !== undefined && activation.phase === "active") activation.enqueue(mail);
     else this.#route(service, id, mail, 0);
   }
 
-  #tellMany(service: ServiceDescriptor, ids: readonly string[], method: MethodDescriptor, request: unknown): void {
+  #tellMany(
+    service: ServiceDescriptor,
+    ids: readonly string[],
+    method: MethodDescriptor,
+    request: unknown,
+    traceparent: string,
+  ): void {
     const kind = this.#host.kinds.get(service.name);
-    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, "");
+    const mail = new Mail(method, request, Number.POSITIVE_INFINITY, traceparent);
     let away: Map<string, string[]> | undefined;
     for (const id of ids) {
       const activation = kind?.activations.get(id);
@@ -322,7 +332,7 @@ class NodeRuntime implements Node, Caller {
   #arrived(service: string, id: string, mail: Mail, hops: number): void {
     const served = this.#served.get(service);
     if (served !== undefined) {
-      if (id === this.nodeId) served.handlers[mail.method.name]?.(mail.request);
+      if (id === this.nodeId) served.handlers[mail.method.name]?.(mail.request, mail.traceparent);
       return;
     }
     const kind = this.#host.kinds.get(service);

@@ -13,7 +13,7 @@ export interface CallOptions {
 type Call<M> =
   M extends MethodDescriptor<infer Request, infer Reply>
     ? M extends { readonly oneway: true }
-      ? (request: Request) => void
+      ? (request: Request, traceparent?: string) => void
       : (request: Request, options?: CallOptions) => Promise<Reply>
     : never;
 

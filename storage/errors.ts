@@ -11,7 +11,27 @@ export const storageErrors = errorList({
   SCHEMA_TOO_NEW: {
     retryable: false,
     executed: "no",
-    sentence: "The data folder was written by a newer version of Madang; start that one.",
+    sentence: "The data was written by a newer version of Madang; start that one.",
+  },
+  SCHEMA_MISSING: {
+    retryable: false,
+    executed: "no",
+    sentence: "The keyspace has not got the tables of this version; run `madang schema apply`.",
+  },
+  CLUSTER_MISMATCH: {
+    retryable: false,
+    executed: "no",
+    sentence: "The keyspace belongs to another cluster, or was made for another number of shards.",
+  },
+  STORE_UNREACHABLE: {
+    retryable: true,
+    executed: "no",
+    sentence: "No member of the store's ring could be reached.",
+  },
+  STORE_REFUSED: {
+    retryable: false,
+    executed: "no",
+    sentence: "The store does not accept this user, password or certificate.",
   },
   STORE_CLOSED: {
     retryable: true,

@@ -9,6 +9,8 @@ import type { Stores } from "./stores.ts";
 import { createLocalWakeList } from "./wake/local.ts";
 
 export interface SharedStores extends Stores {
+  /** Rises by one each time the data is opened. A placement without servers uses it as the epoch of every shard. */
+  readonly bootEpoch: number;
   /**
    * The same data as another node of this process sees it: with a fence of its own, so that what one node claims the
    * others lose. A node that starts again is a new node. Closing one closes the data.
@@ -30,11 +32,11 @@ export function createLocalStores(
   const forNode = (): Stores => {
     const fence = new LocalFence(claims);
     const logs = createLocalLogs(keyValue, fence, settings);
-    return { logs, registers, wake, fence, bootEpoch, stats: () => keyValue.stats(), close };
+    return { logs, registers, wake, fence, stats: () => keyValue.stats(), close };
   };
   const close = () => {
     closed ??= keyValue.close().then(release);
     return closed;
   };
-  return { ...forNode(), forNode };
+  return { ...forNode(), bootEpoch, forNode };
 }

@@ -15,6 +15,17 @@ export interface StorageSettings {
   readonly readAttemptsMax: number;
   readonly replayRowsMax: number;
   readonly replayBytesMax: number;
+  readonly requestWithinMs: number;
+  readonly connectWithinMs: number;
+  readonly requestsInFlightMax: number;
+  readonly requestsWaitingMax: number;
+  readonly requestsWaitingBytesMax: number;
+  readonly speculateAfterMs: number;
+  readonly pageRowsMax: number;
+  readonly pageBytes: number;
+  readonly registerWritesMax: number;
+  readonly writeAttemptsMax: number;
+  readonly revocationKeptMs: number;
 }
 
 export const storageDefaults: StorageSettings = {
@@ -32,4 +43,15 @@ export const storageDefaults: StorageSettings = {
   readAttemptsMax: 4, // of a read that has no fence to wait for, before its caller is told that the store is away
   replayRowsMax: 500, // rows that an activation reads at a time, so that a long log does not hold up other actors
   replayBytesMax: 1_048_576,
+  requestWithinMs: 2_500, // to a coordinator of the ring: above its own 2 s for a write, so that it answers before we give up
+  connectWithinMs: 5_000, // to a member of the ring; a wrong address is told within it
+  requestsInFlightMax: 512, // to the ring: enough to keep three members busy, and few enough that none is flooded
+  requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
+  requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
+  speculateAfterMs: 250, // a read that has no answer is asked of another member: one that is paused does not hold up a node
+  pageRowsMax: 1_000, // rows of one answer of the ring,
+  pageBytes: 1_048_576, // fewer where rows are large, so that an answer stays about this size
+  registerWritesMax: 64, // of one call in flight at once: what is derived leaves room for messages
+  writeAttemptsMax: 5, // of a register or a wake row, before its caller is told that the store is away: some 15 s
+  revocationKeptMs: 2_592_000_000, // a month: no process is paused for longer than that and wakes
 };

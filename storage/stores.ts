@@ -10,8 +10,6 @@ export interface Stores {
   readonly registers: RegisterStore;
   readonly wake: WakeList;
   readonly fence: ShardFence;
-  /** Rises by one each time the data is opened. A placement without servers uses it as the epoch of every shard. */
-  readonly bootEpoch: number;
   stats(): StoreStats;
   /** Keeps what waits, if the disk takes it, and lets go of the data. */
   close(): Promise<void>;
@@ -27,4 +25,27 @@ export interface StoreStats {
   readonly waitingBytes: number;
   /** Kept, and still held in memory until it lies where it is read from. */
   readonly heldBytes: number;
+  /** Only where the data is on a ring of other machines. */
+  readonly ring?: RingStats;
+}
+
+/** Counters since the start, but for `inFlight` and `waiting`, which say how it is now. */
+export interface RingStats {
+  readonly inFlight: number;
+  /** Behind those in flight. */
+  readonly waiting: number;
+  readonly requests: number;
+  /** No answer of a coordinator, or of enough replicas, in time. */
+  readonly timeOuts: number;
+  readonly errors: number;
+  /** Refused because too much waited. */
+  readonly refused: number;
+  /** Reads that were asked of a second coordinator, for the first was slow. */
+  readonly speculations: number;
+  readonly verifyReads: number;
+  /** Tenures that the fence ended. */
+  readonly tenuresLost: number;
+  readonly batches: number;
+  /** In batches; divided by their number, how well the group commit works. */
+  readonly batchRows: number;
 }

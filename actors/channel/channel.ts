@@ -43,6 +43,9 @@ import {
   type Lifecycle,
   type References,
   runtimeErrors,
+  type Span,
+  type Tracer,
+  type Turn,
 } from "../../runtime/index.ts";
 import type { ChannelLog, ChannelLogStore, RegisterStore } from "../../storage/index.ts";
 import { checkContent, contentDigest, nextOrdinalOf, targetOf } from "../content.ts";
@@ -64,6 +67,7 @@ export interface ChannelPorts {
   readonly users: References<typeof UserService>;
   readonly followers: References<typeof FollowerService>;
   readonly settings: ChatSettings;
+  readonly tracer: Tracer;
   /** Whether an account of this id exists; asked before a 1:1 gets its first entry. */
   readonly userExists: (userId: number) => Promise<boolean>;
 }
@@ -73,6 +77,8 @@ interface Waiting {
   readonly id: number;
   readonly timeMs: number;
   readonly later: Later<PostReply>;
+  /** Of the append, when the send is traced. */
+  readonly span: Span | undefined;
 }
 
 const nobody: readonly number[] = [];
@@ -176,14 +182,15 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   }
 
   /** Puts an entry into the state and, if it is to be fanned out, on its way. */
-  #fold(entry: Entry, record: Uint8Array, outgoing: boolean): void {
+  #fold(entry: Entry, record: Uint8Array, outgoing: boolean, traceparent = ""): void {
     const before = this.#audience;
     const changed = apply(this.#state, entry, this.#ports.settings);
     if (changed) this.#audience = this.#fanOut.book.of(this.#state.members.keys());
     if (!outgoing) return;
     const { messageId: id, author, ordinal } = entry;
     if (!changed) {
-      this.#fanOut.push({ id, author, ordinal, record, audience: this.#audience, removed: nobody, added: undefined });
+      const audience = this.#audience;
+      this.#fanOut.push({ id, author, ordinal, record, audience, removed: nobody, added: undefined, traceparent });
       return;
     }
     const named = entry.content?.membership?.members.map((member) => member.userId) ?? [];
@@ -192,12 +199,12 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const added = new Map(named.flatMap((userId) => [[userId, members.get(userId)?.visibleFrom ?? 0] as const]));
     const leavers = before.recipients.filter(({ userId }) => removed.includes(userId)).map(({ userId }) => userId);
     const audience = leavers.length === 0 ? this.#audience : this.#fanOut.book.of([...members.keys(), ...leavers]);
-    this.#fanOut.push({ id, author, ordinal, record, audience, removed, added });
+    this.#fanOut.push({ id, author, ordinal, record, audience, removed, added, traceparent });
   }
 
   // ---- sending
 
-  post(request: PostRequest): Later<PostReply> | Promise<Later<PostReply>> {
+  post(request: PostRequest, { traceparent }: Turn): Later<PostReply> | Promise<Later<PostReply>> {
     const { userId, producer, number, content } = request;
     if (!this.#state.members.has(userId)) throw this.#notAMember();
     checkContent(content, this.#ports.settings);
@@ -206,8 +213,9 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const target = targetOf(content);
     const first = this.#state.direct && this.#state.lastId === 0;
     const registered = this.#context.wakeOnFailover();
-    if (registered === undefined && target === 0 && !first) return this.#append(userId, producer, number, content);
-    return this.#appendAfter(registered, request, content, target, first);
+    if (registered === undefined && target === 0 && !first)
+      return this.#append(userId, producer, number, content, traceparent);
+    return this.#appendAfter(registered, request, content, target, first, traceparent);
   }
 
   async #appendAfter(
@@ -216,6 +224,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     content: Content,
     target: number,
     first: boolean,
+    traceparent: string,
   ): Promise<Later<PostReply>> {
     if (target !== 0) await this.#checkTarget(userId, content, target);
     if (first) {
@@ -224,10 +233,10 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
       }
     }
     await registered;
-    return this.#append(userId, producer, number, content);
+    return this.#append(userId, producer, number, content, traceparent);
   }
 
-  #append(author: number, producer: number, number: number, content: Content): Later<PostReply> {
+  #append(author: number, producer: number, number: number, content: Content, traceparent: string): Later<PostReply> {
     const id = this.#log.tail + 1;
     const entry: Entry = {
       messageId: id,
@@ -243,16 +252,18 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     const given = this.#log.append(record); // throws OVERLOADED before anything has changed
     assert(given === id, "the log gives the id that the record carries");
     this.#context.setUnfinished(true);
-    this.#fold(entry, record, true);
+    const facts = { "madang.message_id": id, "madang.bytes": record.length };
+    const span = traceparent === "" ? undefined : this.#ports.tracer.start("log.append", traceparent, facts);
+    this.#fold(entry, record, true, traceparent);
     this.#bytesSinceSnapshot += record.length;
     this.#considerSnapshot();
-    return this.#whenSettled(id, entry.timeMs);
+    return this.#whenSettled(id, entry.timeMs, span);
   }
 
-  #whenSettled(id: number, timeMs: number): Later<PostReply> {
+  #whenSettled(id: number, timeMs: number, span?: Span): Later<PostReply> {
     const later = new Later<PostReply>();
     if (id <= this.#log.settled) later.resolve({ messageId: id, timeMs });
-    else this.#waiting.push({ id, timeMs, later });
+    else this.#waiting.push({ id, timeMs, later, span });
     return later;
   }
 
@@ -296,14 +307,14 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   // ---- internal services
 
   /** (C2) holds for services too: producer and number of the system, whose user id is 0. */
-  async announce({ producer, number, text }: AnnounceRequest): Promise<Later<PostReply>> {
+  async announce({ producer, number, text }: AnnounceRequest, { traceparent }: Turn): Promise<Later<PostReply>> {
     if (this.#state.lastId === 0) throw chatErrors.NO_SUCH_CHANNEL();
     checkContent({ text: { text, replyTo: 0 } }, this.#ports.settings);
     const content: Content = { system: { text } };
     const kept = this.#alreadyKept(SYSTEM, producer, number, content);
     if (kept !== undefined) return kept;
     await this.#context.wakeOnFailover();
-    return this.#append(SYSTEM, producer, number, content);
+    return this.#append(SYSTEM, producer, number, content, traceparent);
   }
 
   async follow({ follower, leaseMs }: FollowRequest): Promise<FollowReply> {
@@ -321,7 +332,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
 
   // ---- members
 
-  async create(request: CreateRequest): Promise<Later<PostReply>> {
+  async create(request: CreateRequest, { traceparent }: Turn): Promise<Later<PostReply>> {
     const { userId, producer, number, title, memberIds, historyVisible } = request;
     if (this.#state.direct) throw chatErrors.NOT_ALLOWED();
     const { createdBy } = this.#state;
@@ -337,15 +348,15 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     ];
     await this.#context.wakeOnFailover();
     const membership: Membership = { change: MembershipChange.CREATED, members, title, historyVisible };
-    return this.#append(userId, producer, number, { membership });
+    return this.#append(userId, producer, number, { membership }, traceparent);
   }
 
-  async change({ userId, membership }: ChangeRequest): Promise<Later<PostReply>> {
+  async change({ userId, membership }: ChangeRequest, { traceparent }: Turn): Promise<Later<PostReply>> {
     if (!this.#state.members.has(userId)) throw this.#notAMember();
     const effective = checkChange(this.#state, userId, membership, this.#ports.settings.groupMembersMax);
     if (effective === undefined) return this.#whenSettled(this.#log.tail, this.#state.lastTimeMs); // it is so already
     await this.#context.wakeOnFailover();
-    return this.#append(userId, 0, 0, { membership: effective });
+    return this.#append(userId, 0, 0, { membership: effective }, traceparent);
   }
 
   // ---- reading
@@ -412,8 +423,9 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   #onSettled(through: number): void {
     let acked = 0;
     for (; acked < this.#waiting.length; acked++) {
-      const { id, timeMs, later } = this.#waiting[acked] as Waiting;
+      const { id, timeMs, later, span } = this.#waiting[acked] as Waiting;
       if (id > through) break;
+      span?.end();
       later.resolve({ messageId: id, timeMs });
     }
     if (acked > 0) this.#waiting = this.#waiting.slice(acked);
@@ -491,7 +503,11 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     this.#fanOut.stop();
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { later } of waiting) later.reject(runtimeErrors.SHARD_LOST());
+    for (const { later, span } of waiting) {
+      const error = runtimeErrors.SHARD_LOST();
+      span?.end(error);
+      later.reject(error);
+    }
     this.#quiet?.();
     this.#log.close();
   }

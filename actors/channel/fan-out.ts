@@ -23,6 +23,8 @@ export interface Outgoing {
   readonly removed: readonly number[];
   /** Those of the audience whom this entry lets in, and the first entry that they may see. */
   readonly added: ReadonlyMap<number, number> | undefined;
+  /** Of the send, when it is traced; empty otherwise. */
+  readonly traceparent: string;
 }
 
 export interface FanOutOptions {
@@ -114,7 +116,8 @@ export class FanOut {
     if (before !== undefined && before.audience === first.audience && plain(before) && plain(first))
       before.to = last.id;
     else this.#sent.push({ from: first.id, to: last.id, audience, removed, added });
-    this.#deliver(entries, audience.recipients, { audience, removed, added });
+    const traced = entries.find(({ traceparent }) => traceparent !== "")?.traceparent;
+    this.#deliver(entries, audience.recipients, { audience, removed, added }, traced);
     this.#options.onSent(
       first.id,
       entries.map((entry) => entry.record),
@@ -125,6 +128,7 @@ export class FanOut {
     entries: readonly Pick<Outgoing, "id" | "author" | "ordinal" | "record">[],
     recipients: readonly Recipient[],
     { audience, removed, added }: Pick<Outgoing, "audience" | "removed" | "added">,
+    traceparent = "",
   ): void {
     const { channelId, users } = this.#options;
     const first = entries[0];
@@ -145,10 +149,11 @@ export class FanOut {
     };
     if (removed.length === 0 && added === undefined) {
       const everybody = recipients === audience.recipients;
-      users.many(everybody ? audience.keys : recipients.map((recipient) => recipient.key)).deliver(notice);
+      users.many(everybody ? audience.keys : recipients.map((recipient) => recipient.key)).deliver(notice, traceparent);
     } else {
       for (const { userId, key } of recipients) {
-        users(key).deliver({ ...notice, left: removed.includes(userId), visibleFrom: added?.get(userId) ?? 0 });
+        const left = removed.includes(userId);
+        users(key).deliver({ ...notice, left, visibleFrom: added?.get(userId) ?? 0 }, traceparent);
       }
     }
   }

@@ -36,6 +36,7 @@ import {
   type Lifecycle,
   type References,
   stamp,
+  type Turn,
 } from "../../runtime/index.ts";
 import type { ChannelLogStore, RegisterStore } from "../../storage/index.ts";
 import { chatErrors } from "../errors.ts";
@@ -111,13 +112,13 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   // ---- fan-out
 
-  deliver(notice: DeliverNotice): void | Promise<void> {
+  deliver(notice: DeliverNotice, { traceparent }: Turn): void | Promise<void> {
     const pointers = this.#pointers;
-    if (pointers === undefined) return this.#load().then((loaded) => this.#deliver(notice, loaded));
-    this.#deliver(notice, pointers);
+    if (pointers === undefined) return this.#load().then((loaded) => this.#deliver(notice, loaded, traceparent));
+    this.#deliver(notice, pointers, traceparent);
   }
 
-  #deliver(notice: DeliverNotice, pointers: Map<string, Pointer>): void {
+  #deliver(notice: DeliverNotice, pointers: Map<string, Pointer>, traceparent: string): void {
     if (this.isLost) return;
     const { channelId, lastId, ordinal, authors, body, left, visibleFrom } = notice;
     let pointer = pointers.get(channelId);
@@ -148,15 +149,15 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       what |= Dirty.READ;
     }
     this.#ports.inboxWriter.mark(this, pointer, what);
-    this.#push(prev, version, body);
+    this.#push(prev, version, body, traceparent);
   }
 
   /** (U2) */
-  #push(prev: number, version: number, body: Uint8Array): void {
+  #push(prev: number, version: number, body: Uint8Array, traceparent = ""): void {
     const { epoch } = this.context;
     for (const session of this.#sessions.list) {
       session.pushed = version;
-      session.gateway.push({ sessionId: session.sessionId, epoch, prev, version, body });
+      session.gateway.push({ sessionId: session.sessionId, epoch, prev, version, body }, traceparent);
     }
   }
 

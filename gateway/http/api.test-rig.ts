@@ -60,7 +60,7 @@ export interface World {
 
 export const key = new Uint8Array(32).fill(7);
 /** Cheap hashes: what is tested is not their price. */
-const cheap = { hashMemoryKiB: 8, hashPasses: 1 };
+export const cheap = { hashMemoryKiB: 8, hashPasses: 1 };
 
 const entry = Entry.encode({
   messageId: 1,
@@ -170,7 +170,7 @@ export function useApi(): World {
   };
 }
 
-function fakeRefs(answer: (question: Asked) => Promise<unknown>): ActorRefs {
+export function fakeRefs(answer: (question: Asked) => Promise<unknown>): ActorRefs {
   const reference = (kind: string) => (id: string) =>
     new Proxy(
       {},

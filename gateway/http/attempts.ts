@@ -1,4 +1,8 @@
-// Counts attempts by name and by address within a window, for so many of them at once.
+// Counts attempts by address within a window, for so many addresses at once.
+//
+// Each API node counts for itself: this is the fence against a flood, and must cost nothing that a flood could wear out. Over n
+// nodes an address has up to n times as many attempts. What guards a password is the count by name, which is kept with the
+// accounts and so is one for all nodes (AccountStore.takeAttempt).
 
 import type { Clock } from "../../runtime/index.ts";
 import { httpErrors } from "./errors.ts";
@@ -34,11 +38,6 @@ export class Attempts {
     if (counted.count <= max) return;
     const retryAfterMs = Math.ceil(this.#windowMs - (nowMs - counted.sinceMs));
     throw httpErrors.TOO_MANY_REQUESTS({ retryAfterMs });
-  }
-
-  /** A success: the attempts before it were a person's. */
-  clear(who: string): void {
-    this.#counted.delete(who);
   }
 
   #forgetOldest(): void {

@@ -2,9 +2,12 @@
 //
 // (I1) What is created gets an id that was kept under the key before anything else happened. So a request that broke off
 //      anywhere, or came twice at once, makes one thing when it is sent again.
+// (I2) All are told the answer that was kept first. Answers and reserved ids are in the accounts, so both hold whichever nodes
+//      the requests come to, also at once: nothing about a request in flight is kept in a process.
 
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
+import { MadangError, toMadangError } from "../../runtime/index.ts";
 import type { AccountStore, Answered } from "../../storage/accounts/index.ts";
 import { httpErrors } from "./errors.ts";
 
@@ -40,16 +43,24 @@ export async function once<T>(
   const before = await accounts.answered(scope, key);
   if (before !== undefined) return JSON.parse(bodyFor(requestDigest, before)) as T;
   const answer = await create(async () => {
-    const reservation = `${scope} id`;
-    await accounts.keepAnswer(reservation, key, { requestDigest, status: 102, body: String(await accounts.nextId()) });
-    const reserved = await accounts.answered(reservation, key);
-    return Number(bodyFor(requestDigest, reserved));
+    const reservation = { requestDigest, status: 102, body: String(await accounts.nextId()) };
+    return Number(bodyFor(requestDigest, await accounts.keepAnswer(`${scope} id`, key, reservation)));
   });
-  await accounts.keepAnswer(scope, key, { requestDigest, status: 201, body: JSON.stringify(answer) });
-  return answer;
+  const made = { requestDigest, status: 201, body: JSON.stringify(answer) };
+  const kept = await accounts.keepAnswer(scope, key, made).catch((thrown: unknown) => {
+    throw afterEffect(toMadangError(thrown));
+  });
+  return JSON.parse(bodyFor(requestDigest, kept)) as T; // (I2)
 }
 
-function bodyFor(requestDigest: string, kept: Answered | undefined): string {
-  if (kept?.requestDigest !== requestDigest) throw httpErrors.NUMBER_REUSED();
+function bodyFor(requestDigest: string, kept: Answered): string {
+  if (kept.requestDigest !== requestDigest) throw httpErrors.NUMBER_REUSED();
   return kept.body;
+}
+
+/** Whatever the store says of its own part: what was asked for has taken effect, and the same again finds it (I1). */
+function afterEffect(error: MadangError): MadangError {
+  const { code, retryable, message, retryAfterMs } = error;
+  const kind = { retryable, executed: "maybe", sentence: message } as const;
+  return new MadangError(code, kind, { cause: error, retryAfterMs });
 }

@@ -3,4 +3,4 @@ export { createHealthServer, createHttpApi, type HttpApi, type HttpApiOptions } 
 export type { GatewayChoice } from "./discovery.ts";
 export { type HttpSettings, httpDefaults } from "./settings.ts";
 export { createTicketCheck } from "./tickets.ts";
-export { createTokens, type SigningKey, type Tokens } from "./tokens.ts";
+export { createTokens, type SigningKey, sharedSigningKey, type Tokens } from "./tokens.ts";

@@ -1,4 +1,5 @@
-// Passwords: argon2id, a few at a time, so that a thousand attempts do not starve the node.
+// Passwords: argon2id, a few at a time, so that a thousand attempts do not starve the node. The bound is on what a node does, so
+// each has its own.
 
 import { hash, verify } from "@node-rs/argon2";
 import { createGate } from "../../runtime/index.ts";

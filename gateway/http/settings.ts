@@ -29,11 +29,11 @@ export const httpDefaults: HttpSettings = {
   hashingWaitingMax: 64, // some seconds of work; beyond it the client is told to come again
   hashMemoryKiB: 19_456, // OWASP's least for argon2id with two passes
   hashPasses: 2,
-  logInsANameMax: 20, // within the window: a person mistypes, a program guesses
-  logInsAnAddressMax: 2_000, // within the window: an office behind one address
+  logInsANameMax: 20, // within the window, over all nodes: a person mistypes, a program guesses
+  logInsAnAddressMax: 2_000, // within the window, of each node: an office behind one address
   signUpsAnAddressMax: 2_000, // likewise
   attemptsWindowMs: 900_000,
-  attemptsRememberedMax: 100_000, // names and addresses counted at once; the oldest are forgotten
+  attemptsRememberedMax: 100_000, // addresses counted at once, by each node; the oldest are forgotten
   callDeadlineMs: 5_000, // what an actor may take
   corsOrigins: ["http://localhost:8080", "http://127.0.0.1:8080"], // pages that may call
 };

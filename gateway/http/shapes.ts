@@ -4,7 +4,8 @@ import { z } from "zod";
 
 const id = z.number().int().positive().max(Number.MAX_SAFE_INTEGER);
 const idText = z.coerce.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
-const wellFormed = (text: string) => text.isWellFormed();
+/** What every engine keeps as it is: PostgreSQL knows no NUL. */
+const wellFormed = (text: string) => text.isWellFormed() && !text.includes("\0");
 
 export const name = z
   .string()
@@ -57,7 +58,10 @@ export const groupBody = z.object({
   memberIds: z.array(id).max(1_000),
   historyVisible: z.boolean().optional(),
 });
-export const deviceBody = z.object({ deviceId: id.optional(), name: z.string().trim().min(1).max(64) });
+export const deviceBody = z.object({
+  deviceId: id.optional(),
+  name: z.string().trim().min(1).max(64).refine(wellFormed, "well-formed Unicode"),
+});
 
 export const channelSummary = z.object({
   channelId: z.string(),

@@ -7,7 +7,7 @@ import type { Tokens } from "./tokens.ts";
 
 /**
  * Rejects with TICKET_INVALID or TICKET_EXPIRED, and with UNAUTHENTICATED when the log-in has ended since the ticket was
- * fetched. A log-in that ends just after this look is refused by the user's actor, which is told of the end.
+ * fetched. Any gateway can look, for the key and the log-ins are the same on all nodes. A log-in that ends just after this look is refused by the user's actor, which is told of the end.
  */
 export function createTicketCheck(
   tokens: Tokens,

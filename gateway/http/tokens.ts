@@ -5,12 +5,22 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { Clock } from "../../runtime/index.ts";
+import type { AccountStore } from "../../storage/accounts/index.ts";
 import type { TicketClaims } from "../socket/server.ts";
 import { httpErrors } from "./errors.ts";
 import type { HttpSettings } from "./settings.ts";
 
 /** The secret that tokens are signed with: 32 bytes, the same on all nodes of a cluster. */
 export type SigningKey = Uint8Array;
+
+/**
+ * The key of a cluster, made by the node that is first. It is kept with the accounts: whoever can read those can make tokens for
+ * anybody, as whoever can write them could log in as anybody.
+ */
+export async function sharedSigningKey(accounts: Pick<AccountStore, "secret">): Promise<SigningKey> {
+  const made = randomBytes(32).toString("base64url");
+  return new Uint8Array(Buffer.from(await accounts.secret("signing key", made), "base64url"));
+}
 
 export interface Identity {
   readonly userId: number;

@@ -10,6 +10,7 @@ import {
   type Send,
   ServerFrame,
 } from "../../proto/index.ts";
+import type { CallOptions } from "../../runtime/index.ts";
 import { gatewayErrors } from "../errors.ts";
 import type { ActorRefs } from "../refs.ts";
 import type { Identity } from "./session.ts";
@@ -19,16 +20,11 @@ type Answer = Omit<ServerFrame, "request">;
 const done: Answer = { done: {} };
 
 /** Answers a request other than hello, sync and heartbeat. Rejects with a MadangError. */
-export async function answer(
-  frame: ClientFrame,
-  asker: Identity,
-  refs: ActorRefs,
-  deadlineMs: number,
-): Promise<Answer> {
+export async function answer(frame: ClientFrame, asker: Identity, refs: ActorRefs, call: CallOptions): Promise<Answer> {
   const { userId, deviceId } = asker;
   const user = refs.user(String(userId));
-  if (frame.send) return send(frame.send, userId, refs, deadlineMs);
-  if (frame.history) return history(frame.history, userId, refs, deadlineMs);
+  if (frame.send) return send(frame.send, userId, refs, call);
+  if (frame.history) return history(frame.history, userId, refs, call);
   if (frame.ack) {
     const { channelId, deliveredId } = frame.ack;
     user.acknowledge({ deviceId, channelId, deliveredId: checkId(deliveredId) });
@@ -36,7 +32,7 @@ export async function answer(
   }
   if (frame.read) {
     const { channelId, readId, ordinal } = frame.read;
-    await user.read({ channelId, readId: checkId(readId), ordinal: checkId(ordinal) }, { deadlineMs });
+    await user.read({ channelId, readId: checkId(readId), ordinal: checkId(ordinal) }, call);
     return done;
   }
   if (frame.typing) {
@@ -44,13 +40,10 @@ export async function answer(
     return done;
   }
   if (frame.presenceWatch) {
-    const { presences } = await refs
-      .presence(String(userId))
-      .watch({ on: frame.presenceWatch.friends }, { deadlineMs });
+    const { presences } = await refs.presence(String(userId)).watch({ on: frame.presenceWatch.friends }, call);
     return { presences: { presences } };
   }
-  if (frame.presenceQuery)
-    return presenceOfMembers(checkChannel(frame.presenceQuery.channelId), userId, refs, deadlineMs);
+  if (frame.presenceQuery) return presenceOfMembers(checkChannel(frame.presenceQuery.channelId), userId, refs, call);
   throw gatewayErrors.BAD_FRAME();
 }
 
@@ -58,17 +51,17 @@ async function send(
   { channelId, producer, number, content }: Send,
   userId: number,
   refs: ActorRefs,
-  deadlineMs: number,
+  call: CallOptions,
 ) {
   const request = { userId, producer: checkId(producer), number: checkId(number), content: content ?? null };
-  const { messageId, timeMs } = await refs.channel(checkChannel(channelId)).post(request, { deadlineMs });
+  const { messageId, timeMs } = await refs.channel(checkChannel(channelId)).post(request, call);
   return { sent: { channelId, messageId, timeMs } };
 }
 
-async function history(asked: History, userId: number, refs: ActorRefs, deadlineMs: number): Promise<Answer> {
+async function history(asked: History, userId: number, refs: ActorRefs, call: CallOptions): Promise<Answer> {
   checkId(asked.anchor);
   const channel = refs.channel(checkChannel(asked.channelId));
-  const { entries, firstVisibleId, lastId } = await channel.history({ userId, history: asked }, { deadlineMs });
+  const { entries, firstVisibleId, lastId } = await channel.history({ userId, history: asked }, call);
   return {
     page: {
       channelId: asked.channelId,
@@ -83,12 +76,12 @@ async function presenceOfMembers(
   channelId: string,
   userId: number,
   refs: ActorRefs,
-  deadlineMs: number,
+  call: CallOptions,
 ): Promise<Answer> {
-  const { members } = await refs.channel(channelId).describe({ userId }, { deadlineMs });
+  const { members } = await refs.channel(channelId).describe({ userId }, call);
   // Anybody can name a 1:1 with anybody, so there friends are told and strangers are not; who is in a group was let in.
   const askerId = parseChannelId(channelId)?.kind === "direct" ? userId : 0;
-  const asked = members.map((member) => refs.presence(String(member.userId)).ask({ askerId }, { deadlineMs }));
+  const asked = members.map((member) => refs.presence(String(member.userId)).ask({ askerId }, call));
   const replies = await Promise.allSettled(asked);
   const presences = replies.flatMap((reply) =>
     reply.status === "fulfilled" && reply.value.presence ? [reply.value.presence] : [],

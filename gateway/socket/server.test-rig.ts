@@ -16,6 +16,7 @@ import {
   createMemoryCluster,
   createNode,
   type Node,
+  noTracer,
   runtimeDefaults,
   silentLogger,
   systemClock,
@@ -87,6 +88,7 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
   };
   const sockets = createSocketServer({
     elsewhere: () => "",
+    tracer: noTracer,
     node,
     refs,
     async verifyTicket(ticket) {

@@ -22,6 +22,7 @@ import {
   pause,
   type Random,
   runtimeErrors,
+  type Tracer,
   toMadangError,
 } from "../../runtime/index.ts";
 import { createUntold, errorReply, gatewayErrors, isOnWire } from "../errors.ts";
@@ -55,6 +56,7 @@ export interface SocketServerOptions {
   readonly refs: ActorRefs;
   readonly verifyTicket: (ticket: string) => Promise<TicketClaims>;
   readonly settings: GatewaySettings;
+  readonly tracer: Tracer;
   /** Address of another gateway, for clients that are sent away; empty if there is none. */
   readonly elsewhere: () => string;
   readonly rules: SessionRules;
@@ -66,6 +68,8 @@ export interface SocketServerOptions {
 export interface SocketServer {
   /** Port 0 takes a free one. */
   listen(host: string, port: number): Promise<{ readonly port: number }>;
+  /** Sockets that are open, of which some are not authenticated yet. */
+  readonly connections: number;
   stats(): SocketStats;
   /** Tells every session to go away, waits until what waits has left, and closes. */
   close(): Promise<void>;
@@ -123,7 +127,7 @@ class Server implements SocketServer {
     this.#outbox = new Outbox(options.clock, options.settings);
     this.#wheel = new Wheel(options.clock, (session) => this.#look(session));
     options.node.serve(GatewayService, {
-      push: (notice) => this.#push(notice),
+      push: (notice, traceparent) => this.#push(notice, traceparent),
       tell: ({ sessionId, frame, shed: _ }) => this.#tell(sessionId, frame),
       close: ({ sessionId, reason }) => this.#goAway(sessionId, reason),
       reattach: ({ sessionId, epoch }) => {
@@ -302,9 +306,12 @@ class Server implements SocketServer {
       return;
     }
     session.requestsInFlight += 1;
+    const deadlineMs = this.#settings.requestDeadlineMs;
+    const span = this.#options.tracer.start(`gateway.${frame.body}`, "", { "madang.user": identity.userId });
+    const call = span === undefined ? { deadlineMs } : { deadlineMs, traceparent: span.traceparent };
     const asked = frame.sync
       ? this.#sync(session, frame.request, frame.sync.cursor)
-      : answer(frame, identity, this.#options.refs, this.#settings.requestDeadlineMs).then((body) => {
+      : answer(frame, identity, this.#options.refs, call).then((body) => {
           if (frame.request !== 0) {
             this.#outbox.frame(session, ServerFrame.encode({ request: frame.request, ...body }).finish());
           }
@@ -312,10 +319,13 @@ class Server implements SocketServer {
     asked.then(
       () => {
         session.requestsInFlight -= 1;
+        span?.end();
       },
       (thrown) => {
         session.requestsInFlight -= 1;
-        this.#fail(session, frame.request, toMadangError(thrown));
+        const error = toMadangError(thrown);
+        span?.end(error);
+        this.#fail(session, frame.request, error);
       },
     );
   }
@@ -470,10 +480,14 @@ class Server implements SocketServer {
 
   // ---- from the actors
 
-  #push(notice: PushNotice): void {
+  #push(notice: PushNotice, traceparent: string): void {
     const session = this.#sessions.get(notice.sessionId);
     if (session === undefined || notice.epoch < session.epoch) return;
     this.#outbox.push(session, notice);
+    if (traceparent === "") return;
+    const span = this.#options.tracer.start("gateway.push", traceparent, { "madang.session": session.id });
+    // What was put into the outbox in this tick is written before what is asked for after it.
+    this.#clock.soon(() => span?.end());
   }
 
   #tell(sessionId: number, frame: Uint8Array): void {
@@ -517,6 +531,10 @@ class Server implements SocketServer {
         resolve({ port: uws.us_socket_local_port(socket) });
       });
     });
+  }
+
+  get connections(): number {
+    return this.#sessions.size;
   }
 
   stats(): SocketStats {

@@ -24,17 +24,17 @@ export interface Envelope {
   call?: Call | null;
   reply?: Reply | null;
   cancel?: Cancel | null;
-  lost?: Lost | null;
+  lost?: MailLost | null;
   /** Set by decode: which of the group is present. */
   readonly body?: "call" | "reply" | "cancel" | "lost";
 }
 export const Envelope = root.Envelope as Codec<Envelope>;
 
 /** The receiver missed something on this link: the sender's actors may say again what was not confirmed. */
-export interface Lost {
+export interface MailLost {
   lane: number;
 }
-export const Lost = root.Lost as Codec<Lost>;
+export const MailLost = root.MailLost as Codec<MailLost>;
 
 /** The caller gave up: mail that was not started need not be. */
 export interface Cancel {
@@ -82,39 +82,187 @@ export interface Failure {
 }
 export const Failure = root.Failure as Codec<Failure>;
 
-/** The whole assignment of shards to nodes, one binary value. */
+/** The whole assignment of shards to nodes, one binary value. Three packed lists instead of a message a shard: a table of
+ * 1,024 shards takes a few KB. An owner is an index into `nodes` plus one; 0: nobody. */
 export interface PlacementTable {
   term: number;
   version: number;
   nodes: string[];
-  shards: ShardPlacement[];
+  owners: number[];
+  epochs: number[];
 }
 export const PlacementTable = root.PlacementTable as Codec<PlacementTable>;
 
-export interface ShardPlacement {
-  /** index into nodes */
-  node: number;
-  epoch: number;
-  moving: boolean;
+/** What nodes say to each other about the cluster itself, on a way of its own. `cluster_id` is that of `config` in Consul: two
+ * clusters that took the same name are told apart by it. */
+export interface ControlMessage {
+  protocol: number;
+  clusterId: string;
+  beat?: Beat | null;
+  greeting?: Greeting | null;
+  leave?: Leave | null;
+  suspect?: Suspect | null;
+  lead?: Lead | null;
+  survey?: Survey | null;
+  surveyReply?: SurveyReply | null;
+  beginHandoff?: BeginHandoff | null;
+  handoffDone?: HandoffDone | null;
+  delta?: PlacementDelta | null;
+  lost?: Lost | null;
+  ping?: Ping | null;
+  pong?: Pong | null;
+  order?: Order | null;
+  orderReply?: OrderReply | null;
+  /** Set by decode: which of the group is present. */
+  readonly body?: "beat" | "greeting" | "leave" | "suspect" | "lead" | "survey" | "surveyReply" | "beginHandoff" | "handoffDone" | "delta" | "lost" | "ping" | "pong" | "order" | "orderReply";
 }
-export const ShardPlacement = root.ShardPlacement as Codec<ShardPlacement>;
+export const ControlMessage = root.ControlMessage as Codec<ControlMessage>;
 
-/** A hint that the table changed. */
-export interface PlacementDelta {
+/** Said once a second to the observers and to the coordinator. */
+export interface Beat {
+  /** of the table that the node has */
+  version: number;
+  /** of that table: equal versions of two histories differ in it */
+  digest: number;
+  draining: boolean;
+  /** takes no new shard */
+  leaseOver: boolean;
+}
+export const Beat = root.Beat as Codec<Beat>;
+
+/** Said once by a node that has joined. */
+export interface Greeting {
+  /** JSON, as it stands in Consul */
+  member: string;
+  /** older incarnations of the same name that did not answer */
+  replaces: string[];
+}
+export const Greeting = root.Greeting as Codec<Greeting>;
+
+/** The sender goes, and nothing more comes from it. */
+export interface Leave {
+}
+export const Leave = root.Leave as Codec<Leave>;
+
+/** The sender has not heard of the node for too long. Repeated each second while that lasts. */
+export interface Suspect {
+  nodeId: string;
+}
+export const Suspect = root.Suspect as Codec<Suspect>;
+
+/** Said once a second to all by the coordinator, and at once when something in it changes. */
+export interface Lead {
   term: number;
   version: number;
+  /** dead, although Consul may list them still */
+  gone: string[];
+  /** alive, although Consul may not list them */
+  kept: string[];
 }
-export const PlacementDelta = root.PlacementDelta as Codec<PlacementDelta>;
+export const Lead = root.Lead as Codec<Lead>;
+
+/** A new coordinator asks everybody. */
+export interface Survey {
+  term: number;
+}
+export const Survey = root.Survey as Codec<Survey>;
+
+export interface SurveyReply {
+  /** that was asked */
+  term: number;
+  /** that the node has heard of */
+  highestTerm: number;
+  /** of the table that it has */
+  version: number;
+  digest: number;
+  /** the highest that it has seen, a shard each */
+  epochs: number[];
+  /** under which it acts */
+  held?: Tenures | null;
+  /** that it has handed off, and that no table has taken from it yet */
+  released?: Tenures | null;
+}
+export const SurveyReply = root.SurveyReply as Codec<SurveyReply>;
+
+/** (shard, epoch) pairs, as two lists of equal length. */
+export interface Tenures {
+  shards: number[];
+  epochs: number[];
+}
+export const Tenures = root.Tenures as Codec<Tenures>;
 
 export interface BeginHandoff {
   term: number;
-  shard: number;
-  epoch: number;
+  tenures?: Tenures | null;
 }
 export const BeginHandoff = root.BeginHandoff as Codec<BeginHandoff>;
 
 export interface HandoffDone {
-  shard: number;
-  epoch: number;
+  tenures?: Tenures | null;
 }
 export const HandoffDone = root.HandoffDone as Codec<HandoffDone>;
+
+/** The step from version - 1 to version, so that nobody has to read the table who has the one before. */
+export interface PlacementDelta {
+  term: number;
+  version: number;
+  /** of the table that comes out of it */
+  digest: number;
+  nodes: string[];
+  shards: number[];
+  /** indexes into nodes plus one, as in the table */
+  owners: number[];
+  epochs: number[];
+}
+export const PlacementDelta = root.PlacementDelta as Codec<PlacementDelta>;
+
+/** The sender found out at the store that it does not own these. Repeated until a higher epoch is known. */
+export interface Lost {
+  tenures?: Tenures | null;
+  /** that it saw there */
+  highestEpochs: number[];
+}
+export const Lost = root.Lost as Codec<Lost>;
+
+export interface Ping {
+  nonce: number;
+}
+export const Ping = root.Ping as Codec<Ping>;
+
+export interface Pong {
+  nonce: number;
+}
+export const Pong = root.Pong as Codec<Pong>;
+
+/** What an operator asks for. */
+export interface Order {
+  number: number;
+  /** of the coordinator */
+  move?: MoveShard | null;
+  /** of the node itself */
+  drain?: DrainNode | null;
+  /** Set by decode: which of the group is present. */
+  readonly order?: "move" | "drain";
+}
+export const Order = root.Order as Codec<Order>;
+
+export interface MoveShard {
+  shard: number;
+  /** node id, or the name without the incarnation */
+  to: string;
+  /** without asking the owner */
+  force: boolean;
+}
+export const MoveShard = root.MoveShard as Codec<MoveShard>;
+
+export interface DrainNode {
+}
+export const DrainNode = root.DrainNode as Codec<DrainNode>;
+
+export interface OrderReply {
+  number: number;
+  /** empty: it is done */
+  code: string;
+  message: string;
+}
+export const OrderReply = root.OrderReply as Codec<OrderReply>;

@@ -10128,7 +10128,7 @@ export const madang = $root.madang = (() => {
                 if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel"))
                     $root.madang.cluster.Cancel.encode(message.cancel, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.lost != null && $Object.hasOwnProperty.call(message, "lost"))
-                    $root.madang.cluster.Lost.encode(message.lost, writer.uint32(34).fork(), _depth + 1).ldelim();
+                    $root.madang.cluster.MailLost.encode(message.lost, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10186,7 +10186,7 @@ export const madang = $root.madang = (() => {
                     case 4: {
                             if (wireType !== 2)
                                 break;
-                            message.lost = $root.madang.cluster.Lost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
+                            message.lost = $root.madang.cluster.MailLost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
                             message.body = "lost";
                             continue;
                         }
@@ -10210,22 +10210,22 @@ export const madang = $root.madang = (() => {
             return Envelope;
         })();
 
-        cluster.Lost = (function() {
+        cluster.MailLost = (function() {
 
-            const Lost = function (properties) {
+            const MailLost = function (properties) {
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
 
-            Lost.prototype.lane = 0;
+            MailLost.prototype.lane = 0;
 
-            Lost.create = function(properties) {
-                return new Lost(properties);
+            MailLost.create = function(properties) {
+                return new MailLost(properties);
             };
 
-            Lost.encode = function (message, writer, _depth) {
+            MailLost.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
@@ -10240,7 +10240,7 @@ export const madang = $root.madang = (() => {
                 return writer;
             };
 
-            Lost.decode = function (reader, length, _end, _depth, _target) {
+            MailLost.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -10257,7 +10257,7 @@ export const madang = $root.madang = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.madang.cluster.Lost();
+                message = _target || new $root.madang.cluster.MailLost();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -10293,7 +10293,7 @@ export const madang = $root.madang = (() => {
                 return message;
             };
 
-            return Lost;
+            return MailLost;
         })();
 
         cluster.Cancel = (function() {
@@ -10834,7 +10834,8 @@ export const madang = $root.madang = (() => {
 
             const PlacementTable = function (properties) {
                 this.nodes = [];
-                this.shards = [];
+                this.owners = [];
+                this.epochs = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -10844,7 +10845,8 @@ export const madang = $root.madang = (() => {
             PlacementTable.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             PlacementTable.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             PlacementTable.prototype.nodes = $util.emptyArray;
-            PlacementTable.prototype.shards = $util.emptyArray;
+            PlacementTable.prototype.owners = $util.emptyArray;
+            PlacementTable.prototype.epochs = $util.emptyArray;
 
             PlacementTable.create = function(properties) {
                 return new PlacementTable(properties);
@@ -10864,9 +10866,10 @@ export const madang = $root.madang = (() => {
                 if (message.nodes != null && message.nodes.length)
                     for (let i = 0; i < message.nodes.length; ++i)
                         writer.uint32(26).string(message.nodes[i]);
-                if (message.shards != null && message.shards.length)
-                    for (let i = 0; i < message.shards.length; ++i)
-                        $root.madang.cluster.ShardPlacement.encode(message.shards[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.owners != null && message.owners.length)
+                    writer.uint32(34).uint32s(message.owners);
+                if (message.epochs != null && message.epochs.length)
+                    writer.uint32(42).uint64s(message.epochs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10927,11 +10930,31 @@ export const madang = $root.madang = (() => {
                             continue;
                         }
                     case 4: {
-                            if (wireType !== 2)
+                            if (wireType === 2) {
+                                if (!(message.owners && message.owners.length))
+                                    message.owners = [];
+                                reader.uint32s(message.owners);
+                                continue;
+                            }
+                            if (wireType !== 0)
                                 break;
-                            if (!(message.shards && message.shards.length))
-                                message.shards = [];
-                            message.shards.push($root.madang.cluster.ShardPlacement.decode(reader, reader.size(), $undefined, _depth + 1));
+                            if (!(message.owners && message.owners.length))
+                                message.owners = [];
+                            message.owners.push(reader.uint32());
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType === 2) {
+                                if (!(message.epochs && message.epochs.length))
+                                    message.epochs = [];
+                                reader.uint64s(message.epochs);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.epochs && message.epochs.length))
+                                message.epochs = [];
+                            message.epochs.push(reader.uint64());
                             continue;
                         }
                     }
@@ -10954,43 +10977,92 @@ export const madang = $root.madang = (() => {
             return PlacementTable;
         })();
 
-        cluster.ShardPlacement = (function() {
+        cluster.ControlMessage = (function() {
 
-            const ShardPlacement = function (properties) {
+            const ControlMessage = function (properties) {
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
 
-            ShardPlacement.prototype.node = 0;
-            ShardPlacement.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            ShardPlacement.prototype.moving = false;
+            ControlMessage.prototype.protocol = 0;
+            ControlMessage.prototype.clusterId = "";
+            ControlMessage.prototype.beat = null;
+            ControlMessage.prototype.greeting = null;
+            ControlMessage.prototype.leave = null;
+            ControlMessage.prototype.suspect = null;
+            ControlMessage.prototype.lead = null;
+            ControlMessage.prototype.survey = null;
+            ControlMessage.prototype.surveyReply = null;
+            ControlMessage.prototype.beginHandoff = null;
+            ControlMessage.prototype.handoffDone = null;
+            ControlMessage.prototype.delta = null;
+            ControlMessage.prototype.lost = null;
+            ControlMessage.prototype.ping = null;
+            ControlMessage.prototype.pong = null;
+            ControlMessage.prototype.order = null;
+            ControlMessage.prototype.orderReply = null;
 
-            ShardPlacement.create = function(properties) {
-                return new ShardPlacement(properties);
+            let $oneOfFields;
+
+            $Object.defineProperty(ControlMessage.prototype, "body", {
+                get: $util.oneOfGetter($oneOfFields = ["beat", "greeting", "leave", "suspect", "lead", "survey", "surveyReply", "beginHandoff", "handoffDone", "delta", "lost", "ping", "pong", "order", "orderReply"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            ControlMessage.create = function(properties) {
+                return new ControlMessage(properties);
             };
 
-            ShardPlacement.encode = function (message, writer, _depth) {
+            ControlMessage.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== 0)
-                    writer.uint32(8).uint32(message.node);
-                if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
-                    writer.uint32(16).uint64(message.epoch);
-                if (message.moving != null && $Object.hasOwnProperty.call(message, "moving") && message.moving !== false)
-                    writer.uint32(24).bool(message.moving);
+                if (message.protocol != null && $Object.hasOwnProperty.call(message, "protocol") && message.protocol !== 0)
+                    writer.uint32(8).uint32(message.protocol);
+                if (message.clusterId != null && $Object.hasOwnProperty.call(message, "clusterId") && message.clusterId !== "")
+                    writer.uint32(18).string(message.clusterId);
+                if (message.beat != null && $Object.hasOwnProperty.call(message, "beat"))
+                    $root.madang.cluster.Beat.encode(message.beat, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.greeting != null && $Object.hasOwnProperty.call(message, "greeting"))
+                    $root.madang.cluster.Greeting.encode(message.greeting, writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.leave != null && $Object.hasOwnProperty.call(message, "leave"))
+                    $root.madang.cluster.Leave.encode(message.leave, writer.uint32(42).fork(), _depth + 1).ldelim();
+                if (message.suspect != null && $Object.hasOwnProperty.call(message, "suspect"))
+                    $root.madang.cluster.Suspect.encode(message.suspect, writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.lead != null && $Object.hasOwnProperty.call(message, "lead"))
+                    $root.madang.cluster.Lead.encode(message.lead, writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.survey != null && $Object.hasOwnProperty.call(message, "survey"))
+                    $root.madang.cluster.Survey.encode(message.survey, writer.uint32(66).fork(), _depth + 1).ldelim();
+                if (message.surveyReply != null && $Object.hasOwnProperty.call(message, "surveyReply"))
+                    $root.madang.cluster.SurveyReply.encode(message.surveyReply, writer.uint32(74).fork(), _depth + 1).ldelim();
+                if (message.beginHandoff != null && $Object.hasOwnProperty.call(message, "beginHandoff"))
+                    $root.madang.cluster.BeginHandoff.encode(message.beginHandoff, writer.uint32(82).fork(), _depth + 1).ldelim();
+                if (message.handoffDone != null && $Object.hasOwnProperty.call(message, "handoffDone"))
+                    $root.madang.cluster.HandoffDone.encode(message.handoffDone, writer.uint32(90).fork(), _depth + 1).ldelim();
+                if (message.delta != null && $Object.hasOwnProperty.call(message, "delta"))
+                    $root.madang.cluster.PlacementDelta.encode(message.delta, writer.uint32(98).fork(), _depth + 1).ldelim();
+                if (message.lost != null && $Object.hasOwnProperty.call(message, "lost"))
+                    $root.madang.cluster.Lost.encode(message.lost, writer.uint32(106).fork(), _depth + 1).ldelim();
+                if (message.ping != null && $Object.hasOwnProperty.call(message, "ping"))
+                    $root.madang.cluster.Ping.encode(message.ping, writer.uint32(114).fork(), _depth + 1).ldelim();
+                if (message.pong != null && $Object.hasOwnProperty.call(message, "pong"))
+                    $root.madang.cluster.Pong.encode(message.pong, writer.uint32(122).fork(), _depth + 1).ldelim();
+                if (message.order != null && $Object.hasOwnProperty.call(message, "order"))
+                    $root.madang.cluster.Order.encode(message.order, writer.uint32(130).fork(), _depth + 1).ldelim();
+                if (message.orderReply != null && $Object.hasOwnProperty.call(message, "orderReply"))
+                    $root.madang.cluster.OrderReply.encode(message.orderReply, writer.uint32(138).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
-            ShardPlacement.decode = function (reader, length, _end, _depth, _target) {
+            ControlMessage.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -11007,7 +11079,7 @@ export const madang = $root.madang = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.madang.cluster.ShardPlacement();
+                message = _target || new $root.madang.cluster.ControlMessage();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -11021,27 +11093,123 @@ export const madang = $root.madang = (() => {
                             if (wireType !== 0)
                                 break;
                             if (value = reader.uint32())
-                                message.node = value;
+                                message.protocol = value;
                             else
-                                delete message.node;
+                                delete message.protocol;
                             continue;
                         }
                     case 2: {
-                            if (wireType !== 0)
+                            if (wireType !== 2)
                                 break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.epoch = value;
+                            if ((value = reader.stringVerify()).length)
+                                message.clusterId = value;
                             else
-                                delete message.epoch;
+                                delete message.clusterId;
                             continue;
                         }
                     case 3: {
-                            if (wireType !== 0)
+                            if (wireType !== 2)
                                 break;
-                            if (value = reader.bool())
-                                message.moving = value;
-                            else
-                                delete message.moving;
+                            message.beat = $root.madang.cluster.Beat.decode(reader, reader.size(), $undefined, _depth + 1, message.beat);
+                            message.body = "beat";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.greeting = $root.madang.cluster.Greeting.decode(reader, reader.size(), $undefined, _depth + 1, message.greeting);
+                            message.body = "greeting";
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            message.leave = $root.madang.cluster.Leave.decode(reader, reader.size(), $undefined, _depth + 1, message.leave);
+                            message.body = "leave";
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            message.suspect = $root.madang.cluster.Suspect.decode(reader, reader.size(), $undefined, _depth + 1, message.suspect);
+                            message.body = "suspect";
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.lead = $root.madang.cluster.Lead.decode(reader, reader.size(), $undefined, _depth + 1, message.lead);
+                            message.body = "lead";
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            message.survey = $root.madang.cluster.Survey.decode(reader, reader.size(), $undefined, _depth + 1, message.survey);
+                            message.body = "survey";
+                            continue;
+                        }
+                    case 9: {
+                            if (wireType !== 2)
+                                break;
+                            message.surveyReply = $root.madang.cluster.SurveyReply.decode(reader, reader.size(), $undefined, _depth + 1, message.surveyReply);
+                            message.body = "surveyReply";
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 2)
+                                break;
+                            message.beginHandoff = $root.madang.cluster.BeginHandoff.decode(reader, reader.size(), $undefined, _depth + 1, message.beginHandoff);
+                            message.body = "beginHandoff";
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 2)
+                                break;
+                            message.handoffDone = $root.madang.cluster.HandoffDone.decode(reader, reader.size(), $undefined, _depth + 1, message.handoffDone);
+                            message.body = "handoffDone";
+                            continue;
+                        }
+                    case 12: {
+                            if (wireType !== 2)
+                                break;
+                            message.delta = $root.madang.cluster.PlacementDelta.decode(reader, reader.size(), $undefined, _depth + 1, message.delta);
+                            message.body = "delta";
+                            continue;
+                        }
+                    case 13: {
+                            if (wireType !== 2)
+                                break;
+                            message.lost = $root.madang.cluster.Lost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
+                            message.body = "lost";
+                            continue;
+                        }
+                    case 14: {
+                            if (wireType !== 2)
+                                break;
+                            message.ping = $root.madang.cluster.Ping.decode(reader, reader.size(), $undefined, _depth + 1, message.ping);
+                            message.body = "ping";
+                            continue;
+                        }
+                    case 15: {
+                            if (wireType !== 2)
+                                break;
+                            message.pong = $root.madang.cluster.Pong.decode(reader, reader.size(), $undefined, _depth + 1, message.pong);
+                            message.body = "pong";
+                            continue;
+                        }
+                    case 16: {
+                            if (wireType !== 2)
+                                break;
+                            message.order = $root.madang.cluster.Order.decode(reader, reader.size(), $undefined, _depth + 1, message.order);
+                            message.body = "order";
+                            continue;
+                        }
+                    case 17: {
+                            if (wireType !== 2)
+                                break;
+                            message.orderReply = $root.madang.cluster.OrderReply.decode(reader, reader.size(), $undefined, _depth + 1, message.orderReply);
+                            message.body = "orderReply";
                             continue;
                         }
                     }
@@ -11061,12 +11229,1049 @@ export const madang = $root.madang = (() => {
                 return message;
             };
 
-            return ShardPlacement;
+            return ControlMessage;
+        })();
+
+        cluster.Beat = (function() {
+
+            const Beat = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Beat.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Beat.prototype.digest = 0;
+            Beat.prototype.draining = false;
+            Beat.prototype.leaseOver = false;
+
+            Beat.create = function(properties) {
+                return new Beat(properties);
+            };
+
+            Beat.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && (typeof message.version === "object" ? message.version.low || message.version.high : message.version !== 0))
+                    writer.uint32(8).uint64(message.version);
+                if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest !== 0)
+                    writer.uint32(16).uint32(message.digest);
+                if (message.draining != null && $Object.hasOwnProperty.call(message, "draining") && message.draining !== false)
+                    writer.uint32(24).bool(message.draining);
+                if (message.leaseOver != null && $Object.hasOwnProperty.call(message, "leaseOver") && message.leaseOver !== false)
+                    writer.uint32(32).bool(message.leaseOver);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Beat.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Beat();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.digest = value;
+                            else
+                                delete message.digest;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.draining = value;
+                            else
+                                delete message.draining;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.leaseOver = value;
+                            else
+                                delete message.leaseOver;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Beat;
+        })();
+
+        cluster.Greeting = (function() {
+
+            const Greeting = function (properties) {
+                this.replaces = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Greeting.prototype.member = "";
+            Greeting.prototype.replaces = $util.emptyArray;
+
+            Greeting.create = function(properties) {
+                return new Greeting(properties);
+            };
+
+            Greeting.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.member != null && $Object.hasOwnProperty.call(message, "member") && message.member !== "")
+                    writer.uint32(10).string(message.member);
+                if (message.replaces != null && message.replaces.length)
+                    for (let i = 0; i < message.replaces.length; ++i)
+                        writer.uint32(18).string(message.replaces[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Greeting.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Greeting();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.member = value;
+                            else
+                                delete message.member;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.replaces && message.replaces.length))
+                                message.replaces = [];
+                            message.replaces.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Greeting;
+        })();
+
+        cluster.Leave = (function() {
+
+            const Leave = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Leave.create = function(properties) {
+                return new Leave(properties);
+            };
+
+            Leave.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Leave.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Leave();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Leave;
+        })();
+
+        cluster.Suspect = (function() {
+
+            const Suspect = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Suspect.prototype.nodeId = "";
+
+            Suspect.create = function(properties) {
+                return new Suspect(properties);
+            };
+
+            Suspect.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.nodeId != null && $Object.hasOwnProperty.call(message, "nodeId") && message.nodeId !== "")
+                    writer.uint32(10).string(message.nodeId);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Suspect.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Suspect();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.nodeId = value;
+                            else
+                                delete message.nodeId;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Suspect;
+        })();
+
+        cluster.Lead = (function() {
+
+            const Lead = function (properties) {
+                this.gone = [];
+                this.kept = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Lead.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Lead.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Lead.prototype.gone = $util.emptyArray;
+            Lead.prototype.kept = $util.emptyArray;
+
+            Lead.create = function(properties) {
+                return new Lead(properties);
+            };
+
+            Lead.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                    writer.uint32(8).uint64(message.term);
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && (typeof message.version === "object" ? message.version.low || message.version.high : message.version !== 0))
+                    writer.uint32(16).uint64(message.version);
+                if (message.gone != null && message.gone.length)
+                    for (let i = 0; i < message.gone.length; ++i)
+                        writer.uint32(26).string(message.gone[i]);
+                if (message.kept != null && message.kept.length)
+                    for (let i = 0; i < message.kept.length; ++i)
+                        writer.uint32(34).string(message.kept[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Lead.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Lead();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.gone && message.gone.length))
+                                message.gone = [];
+                            message.gone.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.kept && message.kept.length))
+                                message.kept = [];
+                            message.kept.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Lead;
+        })();
+
+        cluster.Survey = (function() {
+
+            const Survey = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Survey.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            Survey.create = function(properties) {
+                return new Survey(properties);
+            };
+
+            Survey.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                    writer.uint32(8).uint64(message.term);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Survey.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Survey();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Survey;
+        })();
+
+        cluster.SurveyReply = (function() {
+
+            const SurveyReply = function (properties) {
+                this.epochs = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            SurveyReply.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SurveyReply.prototype.highestTerm = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SurveyReply.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            SurveyReply.prototype.digest = 0;
+            SurveyReply.prototype.epochs = $util.emptyArray;
+            SurveyReply.prototype.held = null;
+            SurveyReply.prototype.released = null;
+
+            SurveyReply.create = function(properties) {
+                return new SurveyReply(properties);
+            };
+
+            SurveyReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                    writer.uint32(8).uint64(message.term);
+                if (message.highestTerm != null && $Object.hasOwnProperty.call(message, "highestTerm") && (typeof message.highestTerm === "object" ? message.highestTerm.low || message.highestTerm.high : message.highestTerm !== 0))
+                    writer.uint32(16).uint64(message.highestTerm);
+                if (message.version != null && $Object.hasOwnProperty.call(message, "version") && (typeof message.version === "object" ? message.version.low || message.version.high : message.version !== 0))
+                    writer.uint32(24).uint64(message.version);
+                if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest !== 0)
+                    writer.uint32(32).uint32(message.digest);
+                if (message.epochs != null && message.epochs.length)
+                    writer.uint32(42).uint64s(message.epochs);
+                if (message.held != null && $Object.hasOwnProperty.call(message, "held"))
+                    $root.madang.cluster.Tenures.encode(message.held, writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.released != null && $Object.hasOwnProperty.call(message, "released"))
+                    $root.madang.cluster.Tenures.encode(message.released, writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            SurveyReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.SurveyReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.highestTerm = value;
+                            else
+                                delete message.highestTerm;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.version = value;
+                            else
+                                delete message.version;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.digest = value;
+                            else
+                                delete message.digest;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType === 2) {
+                                if (!(message.epochs && message.epochs.length))
+                                    message.epochs = [];
+                                reader.uint64s(message.epochs);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.epochs && message.epochs.length))
+                                message.epochs = [];
+                            message.epochs.push(reader.uint64());
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            message.held = $root.madang.cluster.Tenures.decode(reader, reader.size(), $undefined, _depth + 1, message.held);
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.released = $root.madang.cluster.Tenures.decode(reader, reader.size(), $undefined, _depth + 1, message.released);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return SurveyReply;
+        })();
+
+        cluster.Tenures = (function() {
+
+            const Tenures = function (properties) {
+                this.shards = [];
+                this.epochs = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Tenures.prototype.shards = $util.emptyArray;
+            Tenures.prototype.epochs = $util.emptyArray;
+
+            Tenures.create = function(properties) {
+                return new Tenures(properties);
+            };
+
+            Tenures.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.shards != null && message.shards.length)
+                    writer.uint32(10).uint32s(message.shards);
+                if (message.epochs != null && message.epochs.length)
+                    writer.uint32(18).uint64s(message.epochs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Tenures.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Tenures();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.shards && message.shards.length))
+                                    message.shards = [];
+                                reader.uint32s(message.shards);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.shards && message.shards.length))
+                                message.shards = [];
+                            message.shards.push(reader.uint32());
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType === 2) {
+                                if (!(message.epochs && message.epochs.length))
+                                    message.epochs = [];
+                                reader.uint64s(message.epochs);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.epochs && message.epochs.length))
+                                message.epochs = [];
+                            message.epochs.push(reader.uint64());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Tenures;
+        })();
+
+        cluster.BeginHandoff = (function() {
+
+            const BeginHandoff = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            BeginHandoff.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            BeginHandoff.prototype.tenures = null;
+
+            BeginHandoff.create = function(properties) {
+                return new BeginHandoff(properties);
+            };
+
+            BeginHandoff.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
+                    writer.uint32(8).uint64(message.term);
+                if (message.tenures != null && $Object.hasOwnProperty.call(message, "tenures"))
+                    $root.madang.cluster.Tenures.encode(message.tenures, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            BeginHandoff.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.BeginHandoff();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.term = value;
+                            else
+                                delete message.term;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.tenures = $root.madang.cluster.Tenures.decode(reader, reader.size(), $undefined, _depth + 1, message.tenures);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return BeginHandoff;
+        })();
+
+        cluster.HandoffDone = (function() {
+
+            const HandoffDone = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            HandoffDone.prototype.tenures = null;
+
+            HandoffDone.create = function(properties) {
+                return new HandoffDone(properties);
+            };
+
+            HandoffDone.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.tenures != null && $Object.hasOwnProperty.call(message, "tenures"))
+                    $root.madang.cluster.Tenures.encode(message.tenures, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            HandoffDone.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.HandoffDone();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.tenures = $root.madang.cluster.Tenures.decode(reader, reader.size(), $undefined, _depth + 1, message.tenures);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return HandoffDone;
         })();
 
         cluster.PlacementDelta = (function() {
 
             const PlacementDelta = function (properties) {
+                this.nodes = [];
+                this.shards = [];
+                this.owners = [];
+                this.epochs = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -11075,6 +12280,11 @@ export const madang = $root.madang = (() => {
 
             PlacementDelta.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
             PlacementDelta.prototype.version = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            PlacementDelta.prototype.digest = 0;
+            PlacementDelta.prototype.nodes = $util.emptyArray;
+            PlacementDelta.prototype.shards = $util.emptyArray;
+            PlacementDelta.prototype.owners = $util.emptyArray;
+            PlacementDelta.prototype.epochs = $util.emptyArray;
 
             PlacementDelta.create = function(properties) {
                 return new PlacementDelta(properties);
@@ -11091,6 +12301,17 @@ export const madang = $root.madang = (() => {
                     writer.uint32(8).uint64(message.term);
                 if (message.version != null && $Object.hasOwnProperty.call(message, "version") && (typeof message.version === "object" ? message.version.low || message.version.high : message.version !== 0))
                     writer.uint32(16).uint64(message.version);
+                if (message.digest != null && $Object.hasOwnProperty.call(message, "digest") && message.digest !== 0)
+                    writer.uint32(24).uint32(message.digest);
+                if (message.nodes != null && message.nodes.length)
+                    for (let i = 0; i < message.nodes.length; ++i)
+                        writer.uint32(34).string(message.nodes[i]);
+                if (message.shards != null && message.shards.length)
+                    writer.uint32(42).uint32s(message.shards);
+                if (message.owners != null && message.owners.length)
+                    writer.uint32(50).uint32s(message.owners);
+                if (message.epochs != null && message.epochs.length)
+                    writer.uint32(58).uint64s(message.epochs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -11142,6 +12363,65 @@ export const madang = $root.madang = (() => {
                                 delete message.version;
                             continue;
                         }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.digest = value;
+                            else
+                                delete message.digest;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.nodes && message.nodes.length))
+                                message.nodes = [];
+                            message.nodes.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType === 2) {
+                                if (!(message.shards && message.shards.length))
+                                    message.shards = [];
+                                reader.uint32s(message.shards);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.shards && message.shards.length))
+                                message.shards = [];
+                            message.shards.push(reader.uint32());
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType === 2) {
+                                if (!(message.owners && message.owners.length))
+                                    message.owners = [];
+                                reader.uint32s(message.owners);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.owners && message.owners.length))
+                                message.owners = [];
+                            message.owners.push(reader.uint32());
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType === 2) {
+                                if (!(message.epochs && message.epochs.length))
+                                    message.epochs = [];
+                                reader.uint64s(message.epochs);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.epochs && message.epochs.length))
+                                message.epochs = [];
+                            message.epochs.push(reader.uint64());
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -11162,43 +12442,41 @@ export const madang = $root.madang = (() => {
             return PlacementDelta;
         })();
 
-        cluster.BeginHandoff = (function() {
+        cluster.Lost = (function() {
 
-            const BeginHandoff = function (properties) {
+            const Lost = function (properties) {
+                this.highestEpochs = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
 
-            BeginHandoff.prototype.term = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
-            BeginHandoff.prototype.shard = 0;
-            BeginHandoff.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Lost.prototype.tenures = null;
+            Lost.prototype.highestEpochs = $util.emptyArray;
 
-            BeginHandoff.create = function(properties) {
-                return new BeginHandoff(properties);
+            Lost.create = function(properties) {
+                return new Lost(properties);
             };
 
-            BeginHandoff.encode = function (message, writer, _depth) {
+            Lost.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
-                if (message.term != null && $Object.hasOwnProperty.call(message, "term") && (typeof message.term === "object" ? message.term.low || message.term.high : message.term !== 0))
-                    writer.uint32(8).uint64(message.term);
-                if (message.shard != null && $Object.hasOwnProperty.call(message, "shard") && message.shard !== 0)
-                    writer.uint32(16).uint32(message.shard);
-                if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
-                    writer.uint32(24).uint64(message.epoch);
+                if (message.tenures != null && $Object.hasOwnProperty.call(message, "tenures"))
+                    $root.madang.cluster.Tenures.encode(message.tenures, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.highestEpochs != null && message.highestEpochs.length)
+                    writer.uint32(18).uint64s(message.highestEpochs);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
-            BeginHandoff.decode = function (reader, length, _end, _depth, _target) {
+            Lost.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -11215,7 +12493,7 @@ export const madang = $root.madang = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.madang.cluster.BeginHandoff();
+                message = _target || new $root.madang.cluster.Lost();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -11226,30 +12504,23 @@ export const madang = $root.madang = (() => {
                     let wireType = tag & 7;
                     switch (tag >>>= 3) {
                     case 1: {
-                            if (wireType !== 0)
+                            if (wireType !== 2)
                                 break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.term = value;
-                            else
-                                delete message.term;
+                            message.tenures = $root.madang.cluster.Tenures.decode(reader, reader.size(), $undefined, _depth + 1, message.tenures);
                             continue;
                         }
                     case 2: {
+                            if (wireType === 2) {
+                                if (!(message.highestEpochs && message.highestEpochs.length))
+                                    message.highestEpochs = [];
+                                reader.uint64s(message.highestEpochs);
+                                continue;
+                            }
                             if (wireType !== 0)
                                 break;
-                            if (value = reader.uint32())
-                                message.shard = value;
-                            else
-                                delete message.shard;
-                            continue;
-                        }
-                    case 3: {
-                            if (wireType !== 0)
-                                break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.epoch = value;
-                            else
-                                delete message.epoch;
+                            if (!(message.highestEpochs && message.highestEpochs.length))
+                                message.highestEpochs = [];
+                            message.highestEpochs.push(reader.uint64());
                             continue;
                         }
                     }
@@ -11269,26 +12540,312 @@ export const madang = $root.madang = (() => {
                 return message;
             };
 
-            return BeginHandoff;
+            return Lost;
         })();
 
-        cluster.HandoffDone = (function() {
+        cluster.Ping = (function() {
 
-            const HandoffDone = function (properties) {
+            const Ping = function (properties) {
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
                             this[keys[i]] = properties[keys[i]];
             };
 
-            HandoffDone.prototype.shard = 0;
-            HandoffDone.prototype.epoch = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Ping.prototype.nonce = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
 
-            HandoffDone.create = function(properties) {
-                return new HandoffDone(properties);
+            Ping.create = function(properties) {
+                return new Ping(properties);
             };
 
-            HandoffDone.encode = function (message, writer, _depth) {
+            Ping.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.nonce != null && $Object.hasOwnProperty.call(message, "nonce") && (typeof message.nonce === "object" ? message.nonce.low || message.nonce.high : message.nonce !== 0))
+                    writer.uint32(8).uint64(message.nonce);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Ping.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Ping();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.nonce = value;
+                            else
+                                delete message.nonce;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Ping;
+        })();
+
+        cluster.Pong = (function() {
+
+            const Pong = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Pong.prototype.nonce = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+
+            Pong.create = function(properties) {
+                return new Pong(properties);
+            };
+
+            Pong.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.nonce != null && $Object.hasOwnProperty.call(message, "nonce") && (typeof message.nonce === "object" ? message.nonce.low || message.nonce.high : message.nonce !== 0))
+                    writer.uint32(8).uint64(message.nonce);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Pong.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Pong();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.nonce = value;
+                            else
+                                delete message.nonce;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Pong;
+        })();
+
+        cluster.Order = (function() {
+
+            const Order = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Order.prototype.number = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            Order.prototype.move = null;
+            Order.prototype.drain = null;
+
+            let $oneOfFields;
+
+            $Object.defineProperty(Order.prototype, "order", {
+                get: $util.oneOfGetter($oneOfFields = ["move", "drain"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            Order.create = function(properties) {
+                return new Order(properties);
+            };
+
+            Order.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0))
+                    writer.uint32(8).uint64(message.number);
+                if (message.move != null && $Object.hasOwnProperty.call(message, "move"))
+                    $root.madang.cluster.MoveShard.encode(message.move, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.drain != null && $Object.hasOwnProperty.call(message, "drain"))
+                    $root.madang.cluster.DrainNode.encode(message.drain, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Order.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Order();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.number = value;
+                            else
+                                delete message.number;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            message.move = $root.madang.cluster.MoveShard.decode(reader, reader.size(), $undefined, _depth + 1, message.move);
+                            message.order = "move";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.drain = $root.madang.cluster.DrainNode.decode(reader, reader.size(), $undefined, _depth + 1, message.drain);
+                            message.order = "drain";
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Order;
+        })();
+
+        cluster.MoveShard = (function() {
+
+            const MoveShard = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            MoveShard.prototype.shard = 0;
+            MoveShard.prototype.to = "";
+            MoveShard.prototype.force = false;
+
+            MoveShard.create = function(properties) {
+                return new MoveShard(properties);
+            };
+
+            MoveShard.encode = function (message, writer, _depth) {
                 if (!writer)
                     writer = $Writer.create();
                 if (_depth === $undefined)
@@ -11297,15 +12854,17 @@ export const madang = $root.madang = (() => {
                     throw $Error("max depth exceeded");
                 if (message.shard != null && $Object.hasOwnProperty.call(message, "shard") && message.shard !== 0)
                     writer.uint32(8).uint32(message.shard);
-                if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && (typeof message.epoch === "object" ? message.epoch.low || message.epoch.high : message.epoch !== 0))
-                    writer.uint32(16).uint64(message.epoch);
+                if (message.to != null && $Object.hasOwnProperty.call(message, "to") && message.to !== "")
+                    writer.uint32(18).string(message.to);
+                if (message.force != null && $Object.hasOwnProperty.call(message, "force") && message.force !== false)
+                    writer.uint32(24).bool(message.force);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
-            HandoffDone.decode = function (reader, length, _end, _depth, _target) {
+            MoveShard.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
                     reader = $Reader.create(reader);
                 if (_depth === $undefined)
@@ -11322,7 +12881,7 @@ export const madang = $root.madang = (() => {
                     length = reader.len;
                     reader.len = end;
                 }
-                message = _target || new $root.madang.cluster.HandoffDone();
+                message = _target || new $root.madang.cluster.MoveShard();
                 while (reader.pos < end) {
                     let start = reader.pos;
                     let tag = reader.tag();
@@ -11342,12 +12901,21 @@ export const madang = $root.madang = (() => {
                             continue;
                         }
                     case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.to = value;
+                            else
+                                delete message.to;
+                            continue;
+                        }
+                    case 3: {
                             if (wireType !== 0)
                                 break;
-                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
-                                message.epoch = value;
+                            if (value = reader.bool())
+                                message.force = value;
                             else
-                                delete message.epoch;
+                                delete message.force;
                             continue;
                         }
                     }
@@ -11367,7 +12935,187 @@ export const madang = $root.madang = (() => {
                 return message;
             };
 
-            return HandoffDone;
+            return MoveShard;
+        })();
+
+        cluster.DrainNode = (function() {
+
+            const DrainNode = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DrainNode.create = function(properties) {
+                return new DrainNode(properties);
+            };
+
+            DrainNode.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DrainNode.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.DrainNode();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    reader.skipType(tag & 7, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return DrainNode;
+        })();
+
+        cluster.OrderReply = (function() {
+
+            const OrderReply = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            OrderReply.prototype.number = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            OrderReply.prototype.code = "";
+            OrderReply.prototype.message = "";
+
+            OrderReply.create = function(properties) {
+                return new OrderReply(properties);
+            };
+
+            OrderReply.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0))
+                    writer.uint32(8).uint64(message.number);
+                if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "")
+                    writer.uint32(18).string(message.code);
+                if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
+                    writer.uint32(26).string(message.message);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            OrderReply.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.OrderReply();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.number = value;
+                            else
+                                delete message.number;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.code = value;
+                            else
+                                delete message.code;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.message = value;
+                            else
+                                delete message.message;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return OrderReply;
         })();
 
         return cluster;

@@ -139,8 +139,10 @@ export function accountsContract(name: string, open: (clock: VirtualClock) => Pr
     });
 
     it("keeps the first answer to a key", async () => {
-      await accounts.keepAnswer("u1", "k", { requestDigest: "d", status: 201, body: "first" });
-      await accounts.keepAnswer("u1", "k", { requestDigest: "d", status: 500, body: "second" });
+      const first = { requestDigest: "d", status: 201, body: "first" };
+      expect(await accounts.keepAnswer("u1", "k", first)).toEqual(first);
+      const second = { requestDigest: "d", status: 500, body: "second" };
+      expect(await accounts.keepAnswer("u1", "k", second)).toEqual(first);
       expect(await accounts.answered("u1", "k")).toEqual({ requestDigest: "d", status: 201, body: "first" });
       expect(await accounts.answered("u2", "k")).toBeUndefined();
     });
@@ -152,6 +154,48 @@ export function accountsContract(name: string, open: (clock: VirtualClock) => Pr
       await accounts.keepAnswer("u2", "k", answer);
       expect(await accounts.answered("u1", "k")).toBeUndefined();
       expect(await accounts.answered("u2", "k")).toEqual(answer);
+    });
+
+    it("forgets a few old answers at a time, however many there are", async () => {
+      const answer = { requestDigest: "d", status: 201, body: "first" };
+      for (let at = 0; at < 25; at++) await accounts.keepAnswer("u1", `k${at}`, answer);
+      clock.stepWall(86_400_001);
+      const left = async () => {
+        const found = await Promise.all(Array.from({ length: 25 }, (_, at) => accounts.answered("u1", `k${at}`)));
+        return found.filter((kept) => kept !== undefined).length;
+      };
+      await accounts.keepAnswer("u2", "a", answer);
+      expect(await left()).toBe(15);
+      for (const key of ["b", "c"]) await accounts.keepAnswer("u2", key, answer);
+      expect(await left()).toBe(0);
+    });
+
+    it("counts attempts within a window that begins with the first, of many at once too", async () => {
+      const attempts = await Promise.all(Array.from({ length: 12 }, () => accounts.takeAttempt("name ann", 5, 1_000)));
+      expect(attempts.filter((waitMs) => waitMs === 0)).toHaveLength(5);
+      clock.stepWall(400);
+      expect(await accounts.takeAttempt("name ann", 5, 1_000)).toBe(600);
+      expect(await accounts.takeAttempt("name bob", 5, 1_000)).toBe(0);
+      clock.stepWall(600);
+      expect(await accounts.takeAttempt("name ann", 5, 1_000)).toBe(0);
+      for (let at = 0; at < 4; at++) expect(await accounts.takeAttempt("name ann", 5, 1_000)).toBe(0);
+      expect(await accounts.takeAttempt("name ann", 5, 1_000)).toBe(1_000);
+      await accounts.clearAttempts("name ann");
+      expect(await accounts.takeAttempt("name ann", 5, 1_000)).toBe(0);
+    });
+
+    it("does not count for ever in a window that a wrong clock began", async () => {
+      clock.stepWall(86_400_000);
+      for (let at = 0; at < 6; at++) await accounts.takeAttempt("name ann", 5, 1_000);
+      clock.stepWall(-86_400_000);
+      expect(await accounts.takeAttempt("name ann", 5, 1_000)).toBe(0);
+    });
+
+    it("gives all the secret that was made first", async () => {
+      const all = await Promise.all(["a", "b", "c"].map((made) => accounts.secret("key", made)));
+      expect(new Set(all).size).toBe(1);
+      expect(await accounts.secret("key", "d")).toBe(all[0]);
+      expect(await accounts.secret("other", "d")).toBe("d");
     });
   });
 }

@@ -90,7 +90,16 @@ export interface AccountStore {
   requestsOf(userId: number): Promise<{ readonly incoming: Profile[]; readonly outgoing: Profile[] }>;
 
   answered(scope: string, key: string): Promise<Answered | undefined>;
-  /** Keeps the first answer for a day; a later one of the same key changes nothing. */
-  keepAnswer(scope: string, key: string, answer: Answered): Promise<void>;
+  /** Keeps the first answer for a day, and gives the one that is kept: a later one of the same key changes nothing. */
+  keepAnswer(scope: string, key: string, answer: Answered): Promise<Answered>;
+
+  /**
+   * Counts an attempt of `who`, of whom `max` are allowed within a window of `windowMs` that begins with the first. Gives 0, or,
+   * when there were so many, the milliseconds until the window ends.
+   */
+  takeAttempt(who: string, max: number, windowMs: number): Promise<number>;
+  clearAttempts(who: string): Promise<void>;
+  /** What all nodes know and nobody else: the first that was made under this name. */
+  secret(name: string, made: string): Promise<string>;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 // known to one of them only.
 
 import { type Generated, type Kysely, sql } from "kysely";
+import { storageErrors } from "../errors.ts";
 
 export interface Tables {
   schema_version: { version: number };
@@ -27,6 +28,10 @@ export interface Tables {
     body: string;
     created_ms: number;
   };
+  /** Numbers that ids carry. Leased in a cluster; the embedded engine has one node, and no use for them. */
+  workers: { worker: number; owner: string; leased_until_ms: number; last_tick: number };
+  attempts: { who: string; count: number; since_ms: number };
+  secrets: { name: string; value: string };
 }
 
 type Step = (db: Kysely<Tables>) => Promise<void>;
@@ -103,16 +108,52 @@ const steps: readonly Step[] = [
   async (db) => {
     await db.schema.createIndex("answers_by_age").on("answers").column("created_ms").execute();
   },
+  // What several nodes have to know together: who mints with which number, attempts to log in, and what tokens are signed with.
+  async (db) => {
+    await db.schema
+      .createTable("workers")
+      .addColumn("worker", "integer", (column) => column.primaryKey())
+      .addColumn("owner", "text", (column) => column.notNull())
+      .addColumn("leased_until_ms", "bigint", (column) => column.notNull())
+      .addColumn("last_tick", "bigint", (column) => column.notNull())
+      .execute();
+    await sql`
+      insert into workers (worker, owner, leased_until_ms, last_tick)
+      with recursive numbers (worker) as (select 0 union all select worker + 1 from numbers where worker < 1023)
+      select worker, '', 0, 0 from numbers`.execute(db);
+    await db.schema
+      .createTable("attempts")
+      .addColumn("who", "text", (column) => column.primaryKey())
+      .addColumn("count", "integer", (column) => column.notNull())
+      .addColumn("since_ms", "bigint", (column) => column.notNull())
+      .execute();
+    await db.schema.createIndex("attempts_by_age").on("attempts").column("since_ms").execute();
+    await db.schema
+      .createTable("secrets")
+      .addColumn("name", "text", (column) => column.primaryKey())
+      .addColumn("value", "text", (column) => column.notNull())
+      .execute();
+  },
 ];
 
-/** Brings the tables to this version. Rejects when they are of a newer one. */
-export async function migrate(db: Kysely<Tables>): Promise<void> {
+/** The version that this program knows. */
+export const schemaVersion = steps.length;
+
+/** Rejects when the tables are of a newer version than this program knows. */
+export function refuseNewer(version: number): void {
+  if (version <= schemaVersion) return;
+  throw storageErrors.SCHEMA_TOO_NEW({
+    message: `The accounts are of version ${version}, and this program knows ${schemaVersion}: start a newer one.`,
+    detail: { found: version, known: schemaVersion },
+  });
+}
+
+/** Brings the tables to this version, and gives the one that they had. Rejects when they are of a newer one. */
+export async function migrate(db: Kysely<Tables>): Promise<number> {
   await sql`create table if not exists schema_version (version integer not null)`.execute(db);
   const found = await db.selectFrom("schema_version").select("version").executeTakeFirst();
   const version = found?.version ?? 0;
-  if (version > steps.length) {
-    throw new Error(`the accounts are of version ${version}, and this program knows ${steps.length}: use a newer one`);
-  }
+  refuseNewer(version);
   for (let next = version; next < steps.length; next++) {
     await db.transaction().execute(async (transaction) => {
       await (steps[next] as Step)(transaction);
@@ -124,4 +165,5 @@ export async function migrate(db: Kysely<Tables>): Promise<void> {
           .execute();
     });
   }
+  return version;
 }

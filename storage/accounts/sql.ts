@@ -1,6 +1,11 @@
-// The account store in SQL, by one set of queries for the embedded engine and for PostgreSQL.
+// The account store in SQL, by one set of queries for the embedded engine and for PostgreSQL. The first runs one transaction at
+// a time; the second runs them side by side, each statement seeing what was committed before it began. So:
+//
+// (Q1) What only one of many may have is decided by one statement: a unique key, or an update that names what it expects.
+// (Q2) What is read before it is changed is read under a lock that all who change it take first.
+// (Q3) No transaction waits for two rows that another may take in the other order: none can be a victim of a deadlock.
 
-import type { Kysely, Transaction } from "kysely";
+import type { ExpressionBuilder, Kysely, Transaction } from "kysely";
 import type { Clock } from "../../runtime/index.ts";
 import { accountErrors } from "./errors.ts";
 import type { AccountStore, Answered, Device, LogIn, NewLogIn, NewUser, Profile, Rotation } from "./port.ts";
@@ -14,7 +19,7 @@ export interface SqlAccountsOptions {
   readonly close: () => Promise<void>;
 }
 
-/** Used tokens that have expired, forgotten with each rotation. */
+/** Rows that are over, forgotten whenever one is added: so what is kept shrinks, and no caller pays for many. */
 const FORGOTTEN_AT_ONCE = 10;
 
 /** Whoever repeats a request does so within a day. */
@@ -74,8 +79,12 @@ export class SqlAccounts implements AccountStore {
   }
 
   async rename(userId: number, displayName: string): Promise<Profile> {
-    await this.#db.updateTable("users").set({ display_name: displayName }).where("id", "=", userId).execute();
-    const profile = await this.profile(userId);
+    const profile = await this.#db
+      .updateTable("users")
+      .set({ display_name: displayName })
+      .where("id", "=", userId)
+      .returning(profileColumns)
+      .executeTakeFirst();
     if (profile === undefined) throw accountErrors.NO_SUCH_USER();
     return profile;
   }
@@ -128,8 +137,9 @@ export class SqlAccounts implements AccountStore {
 
   async rotate(refreshHash: string, nextHash: string, expiresMs: number): Promise<Rotation> {
     const nowMs = this.#clock.wallMs();
+    await this.#forgetUsedTokens(nowMs);
     return await this.#db.transaction().execute(async (transaction) => {
-      // One statement decides which of two that come at once has the token.
+      // (Q1) The other of two that come at once waits here, and then finds the token among the used ones.
       const rotated = await transaction
         .updateTable("log_ins")
         .set({ refresh_hash: nextHash, expires_ms: expiresMs })
@@ -144,22 +154,25 @@ export class SqlAccounts implements AccountStore {
         .values({ refresh_hash: refreshHash, login_id: rotated.loginId, expires_ms: expiresMs })
         .execute();
       await transaction
-        .deleteFrom("used_tokens")
-        .where("refresh_hash", "in", (query) =>
-          query
-            .selectFrom("used_tokens")
-            .select("refresh_hash")
-            .where("expires_ms", "<", nowMs)
-            .limit(FORGOTTEN_AT_ONCE),
-        )
-        .execute();
-      await transaction
         .updateTable("devices")
         .set({ last_seen_ms: nowMs })
         .where("id", "=", rotated.deviceId)
         .execute();
       return { kind: "rotated", ...rotated };
     });
+  }
+
+  /** One by one, outside of any transaction: other nodes forget the same ones at the same time (Q3). */
+  async #forgetUsedTokens(nowMs: number): Promise<void> {
+    const old = await this.#db
+      .selectFrom("used_tokens")
+      .select("refresh_hash")
+      .where("expires_ms", "<", nowMs)
+      .limit(FORGOTTEN_AT_ONCE)
+      .execute();
+    for (const { refresh_hash } of old) {
+      await this.#db.deleteFrom("used_tokens").where("refresh_hash", "=", refresh_hash).execute();
+    }
   }
 
   /** (A2) */
@@ -226,13 +239,7 @@ export class SqlAccounts implements AccountStore {
     if (from === to) throw accountErrors.NOT_ALLOWED({ message: "Nobody can be a friend of oneself." });
     if (!(await this.userExists(to))) throw accountErrors.NO_SUCH_USER();
     return await this.#db.transaction().execute(async (transaction) => {
-      // (A3) Requests between two people take turns at the row of the one who came first, so that of two that cross the
-      // later sees the earlier, also where transactions run side by side.
-      await transaction
-        .updateTable("users")
-        .set((expression) => ({ id: expression.ref("id") }))
-        .where("id", "=", Math.min(from, to))
-        .execute();
+      await takeTurns(transaction, from, to); // (A3) of two that cross the later sees the earlier
       if (await areFriends(transaction, from, to)) return "friends";
       const request = { from_id: from, to_id: to, created_ms: this.#clock.wallMs() };
       await transaction
@@ -268,6 +275,7 @@ export class SqlAccounts implements AccountStore {
 
   async answerRequest(from: number, to: number, accept: boolean): Promise<boolean> {
     return await this.#db.transaction().execute(async (transaction) => {
+      await takeTurns(transaction, from, to);
       const request = await transaction
         .deleteFrom("friend_requests")
         .where("from_id", "=", from)
@@ -281,17 +289,20 @@ export class SqlAccounts implements AccountStore {
   }
 
   async unfriend(userId: number, friendId: number): Promise<boolean> {
-    const gone = await this.#db
-      .deleteFrom("friends")
-      .where((where) =>
-        where.or([
-          where.and({ user_id: userId, friend_id: friendId }),
-          where.and({ user_id: friendId, friend_id: userId }),
-        ]),
-      )
-      .returning("user_id")
-      .execute();
-    return gone.length > 0;
+    return await this.#db.transaction().execute(async (transaction) => {
+      await takeTurns(transaction, userId, friendId);
+      const gone = await transaction
+        .deleteFrom("friends")
+        .where((where) =>
+          where.or([
+            where.and({ user_id: userId, friend_id: friendId }),
+            where.and({ user_id: friendId, friend_id: userId }),
+          ]),
+        )
+        .returning("user_id")
+        .execute();
+      return gone.length > 0;
+    });
   }
 
   async friendsOf(userId: number): Promise<number[]> {
@@ -323,7 +334,8 @@ export class SqlAccounts implements AccountStore {
       .where("friend_requests.from_id", "=", userId)
       .orderBy("friend_requests.created_ms")
       .execute();
-    return { incoming: await incoming, outgoing: await outgoing };
+    const [from, to] = await Promise.all([incoming, outgoing]);
+    return { incoming: from, outgoing: to };
   }
 
   // ---- answers to what may be sent again
@@ -337,19 +349,120 @@ export class SqlAccounts implements AccountStore {
       .executeTakeFirst();
   }
 
-  async keepAnswer(scope: string, key: string, { requestDigest, status, body }: Answered): Promise<void> {
-    const oldMs = this.#clock.wallMs() - ANSWERS_KEPT_MS;
-    await this.#db.deleteFrom("answers").where("created_ms", "<", oldMs).execute();
-    await this.#db
+  async keepAnswer(scope: string, key: string, answer: Answered): Promise<Answered> {
+    const nowMs = this.#clock.wallMs();
+    await this.#forgetAnswers(nowMs - ANSWERS_KEPT_MS);
+    const { requestDigest, status, body } = answer;
+    const made = await this.#db
       .insertInto("answers")
-      .values({ scope, key, request_digest: requestDigest, status, body, created_ms: this.#clock.wallMs() })
+      .values({ scope, key, request_digest: requestDigest, status, body, created_ms: nowMs })
       .onConflict((conflict) => conflict.columns(["scope", "key"]).doNothing())
+      .returning("key")
+      .executeTakeFirst();
+    if (made !== undefined) return answer;
+    return (await this.answered(scope, key)) ?? answer; // forgotten in between: a day has passed
+  }
+
+  async #forgetAnswers(olderThanMs: number): Promise<void> {
+    const old = await this.#db
+      .selectFrom("answers")
+      .select(["scope", "key"])
+      .where("created_ms", "<", olderThanMs)
+      .limit(FORGOTTEN_AT_ONCE)
       .execute();
+    for (const { scope, key } of old) {
+      // Another node may have forgotten it, and kept a new answer under the same key, meanwhile.
+      await this.#db
+        .deleteFrom("answers")
+        .where("scope", "=", scope)
+        .where("key", "=", key)
+        .where("created_ms", "<", olderThanMs)
+        .execute();
+    }
+  }
+
+  // ---- what several nodes have to know together
+
+  async takeAttempt(who: string, max: number, windowMs: number): Promise<number> {
+    const nowMs = this.#clock.wallMs();
+    await this.#forgetAttempts(nowMs - windowMs);
+    const taken = await this.#db
+      .insertInto("attempts")
+      .values({ who, count: 1, since_ms: nowMs })
+      .onConflict((conflict) =>
+        conflict
+          .column("who")
+          .doUpdateSet(({ ref, case: when, eb }) => {
+            const over = isOver(eb, nowMs, windowMs);
+            return {
+              count: when()
+                .when(over)
+                .then(1)
+                .else(eb(ref("attempts.count"), "+", 1))
+                .end(),
+              since_ms: when().when(over).then(nowMs).else(ref("attempts.since_ms")).end(),
+            };
+          })
+          .where((eb) => eb.or([eb("attempts.count", "<", max), isOver(eb, nowMs, windowMs)])),
+      )
+      .returning("who")
+      .executeTakeFirst();
+    if (taken !== undefined) return 0;
+    const counted = await this.#db.selectFrom("attempts").select("since_ms").where("who", "=", who).executeTakeFirst();
+    return Math.max(1, (counted?.since_ms ?? nowMs) + windowMs - nowMs);
+  }
+
+  async clearAttempts(who: string): Promise<void> {
+    await this.#db.deleteFrom("attempts").where("who", "=", who).execute();
+  }
+
+  async #forgetAttempts(olderThanMs: number): Promise<void> {
+    const old = await this.#db
+      .selectFrom("attempts")
+      .select("who")
+      .where("since_ms", "<", olderThanMs)
+      .limit(FORGOTTEN_AT_ONCE)
+      .execute();
+    for (const { who } of old) {
+      // Somebody may have begun a new window meanwhile.
+      await this.#db.deleteFrom("attempts").where("who", "=", who).where("since_ms", "<", olderThanMs).execute();
+    }
+  }
+
+  async secret(name: string, made: string): Promise<string> {
+    await this.#db
+      .insertInto("secrets")
+      .values({ name, value: made })
+      .onConflict((conflict) => conflict.column("name").doNothing())
+      .execute();
+    const kept = await this.#db
+      .selectFrom("secrets")
+      .select("value")
+      .where("name", "=", name)
+      .executeTakeFirstOrThrow();
+    return kept.value;
   }
 
   close(): Promise<void> {
     return this.#close();
   }
+}
+
+/**
+ * (Q2) All that changes between two people is done in turn, under the row of the one who came first. It keeps its value: the
+ * lock that this takes on PostgreSQL does not hinder those who only refer to the row.
+ */
+async function takeTurns(transaction: Transaction<Tables>, one: number, other: number): Promise<void> {
+  await transaction
+    .updateTable("users")
+    .set((expression) => ({ id: expression.ref("id") }))
+    .where("id", "=", Math.min(one, other))
+    .execute();
+}
+
+/** Of counted attempts; also a window that begins later than now ends: nodes differ in what they call now, and clocks step. */
+function isOver(eb: ExpressionBuilder<Tables, "attempts">, nowMs: number, windowMs: number) {
+  return eb.or([eb("attempts.since_ms", "<=", nowMs - windowMs), eb("attempts.since_ms", ">", nowMs + windowMs)]);
 }
 
 async function areFriends(transaction: Transaction<Tables>, one: number, other: number): Promise<boolean> {

@@ -3,14 +3,26 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 export interface NodeAddresses {
   readonly httpUrl: string;
+  /** Empty without the gateway role. */
   readonly wsUrl: string;
 }
 
 export interface NodeProcess extends NodeAddresses {
+  /** name#incarnation in a cluster. */
+  readonly nodeId: string;
+  readonly pid: number;
+  /** False once the process is gone, however it ended. */
+  readonly alive: boolean;
+  /** Resolves with what it printed to its error output, when it is gone. */
+  readonly gone: Promise<string>;
+  /** SIGSTOP and SIGCONT. */
+  pause(): void;
+  resume(): void;
   /** Power off: no signal handler, no good-bye. Resolves when the process is gone. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code. */
@@ -24,6 +36,8 @@ export interface NodeProcessOptions {
   readonly wsPort?: number;
   /** Further settings, as MADANG_… variables. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Runs this program in place of `madang start`. */
+  readonly program?: readonly string[];
 }
 
 const READY_MS = 30_000;
@@ -35,9 +49,10 @@ export function commandLine(...argv: string[]): string[] {
   return [...(compiled ? [] : ["--import", "tsx"]), cli, ...argv];
 }
 
-/** Resolves when the node is ready; rejects when it ends before, or takes longer than 30 s. */
+/** Resolves when the node is ready; rejects, with what it said, when it ends before, or takes longer than 30 s. */
 export async function startNodeProcess(options: NodeProcessOptions): Promise<NodeProcess> {
-  const child = spawn(process.execPath, commandLine("start"), {
+  const [file, ...argv] = tied(process.execPath, ...(options.program ?? commandLine("start")));
+  const child = spawn(file, argv, {
     env: {
       PATH: process.env.PATH,
       HOME: options.folder,
@@ -48,32 +63,70 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
       MADANG_LOG_LEVEL: "error",
       ...options.settings,
     },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  const said = lastOf(child.stderr);
   const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+  const gone = exited.then(() => said());
+  let alive = true;
+  void gone.then(() => {
+    alive = false;
+  });
   const end = (signal: NodeJS.Signals) => async () => {
     child.kill(signal);
     return (await exited)[0];
   };
   try {
-    const { httpUrl, wsUrl } = await ready(child, exited);
+    const { node, http, ws } = await ready(child, gone);
     const kill = end("SIGKILL");
-    return { httpUrl, wsUrl, kill: async () => void (await kill()), stop: end("SIGTERM") };
+    return {
+      nodeId: node,
+      httpUrl: http,
+      wsUrl: ws,
+      pid: child.pid as number,
+      gone,
+      get alive() {
+        return alive;
+      },
+      pause: () => void child.kill("SIGSTOP"),
+      resume: () => void child.kill("SIGCONT"),
+      kill: async () => void (await kill()),
+      stop: end("SIGTERM"),
+    };
   } catch (error) {
     child.kill("SIGKILL");
     throw error;
   }
 }
 
-async function ready(child: ChildProcess, exited: Promise<unknown>): Promise<NodeAddresses> {
+/** A command that ends with whoever runs it, however that ends. Only Linux can do so. */
+function tied(file: string, ...argv: string[]): [string, ...string[]] {
+  return process.platform === "linux" ? ["setpriv", "--pdeathsig", "KILL", "--", file, ...argv] : [file, ...argv];
+}
+
+const SAID_CHARACTERS = 20_000;
+
+/** The end of what a process prints, so that it is there when the process is gone. */
+function lastOf(stream: Readable | null): () => string {
+  let text = "";
+  stream?.setEncoding("utf8").on("data", (part: string) => {
+    text = (text + part).slice(-SAID_CHARACTERS);
+  });
+  return () => text;
+}
+
+async function ready(
+  child: ChildProcess,
+  gone: Promise<string>,
+): Promise<{ readonly node: string; readonly http: string; readonly ws: string }> {
   if (child.stdout === null) throw new Error("the node has no output");
   const lines = createInterface({ input: child.stdout });
   const first = once(lines, "line") as Promise<[string]>;
   const timer = new AbortController();
   const late = once(AbortSignal.any([AbortSignal.timeout(READY_MS), timer.signal]), "abort");
-  const line = await Promise.race([first, exited.then(() => undefined), late.then(() => undefined)]);
+  const outcome = await Promise.race([first, gone, late.then(() => undefined)]);
   timer.abort();
-  if (line === undefined) throw new Error("the node ended, or was not ready in time");
-  const { http, ws } = JSON.parse(line[0]) as { readonly http: string; readonly ws: string };
-  return { httpUrl: http, wsUrl: ws };
+  if (outcome === undefined) throw new Error(`the node was not ready within ${READY_MS} ms`);
+  if (typeof outcome === "string") throw new Error(`the node ended: ${outcome.trim()}`);
+  return JSON.parse(outcome[0]);
 }

@@ -63,9 +63,11 @@ export class Device {
     this.userId = client.userId ?? 0;
   }
 
+  /** From now on nothing is said on it: a text that came while the client closes would be nobody's. */
   async switchOff(): Promise<void> {
-    await this.#client?.close();
+    const client = this.#client;
     this.#client = undefined;
+    await client?.close();
   }
 
   recordOf(channelId: string): HeardRecord {

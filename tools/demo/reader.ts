@@ -34,15 +34,25 @@ export interface Reading {
   readonly rowsInJournal: number;
 }
 
-interface Row {
+export interface Row {
   readonly channelId: string;
   readonly messageId: number;
   readonly value: Uint8Array;
 }
 
 export async function readKept(folder: string): Promise<Reading> {
+  const database = await readDatabase(join(folder, "madang.mdb"));
+  const journal = readJournal(folder);
+  return {
+    logs: logsOf([...database, ...journal]),
+    rowsInDatabase: database.length,
+    rowsInJournal: journal.length,
+  };
+}
+
+export function logsOf(rows: Iterable<Row>): ReadonlyMap<string, KeptLog> {
   const logs = new Map<string, { entries: Map<number, KeptEntry>; records: Map<number, Uint8Array>; torn: number[] }>();
-  const take = ({ channelId, messageId, value }: Row) => {
+  for (const { channelId, messageId, value } of rows) {
     let log = logs.get(channelId);
     if (log === undefined) {
       log = { entries: new Map(), records: new Map(), torn: [] };
@@ -52,11 +62,8 @@ export async function readKept(folder: string): Promise<Reading> {
     if (other !== undefined && Buffer.compare(other, value) !== 0) log.torn.push(messageId);
     log.records.set(messageId, value);
     log.entries.set(messageId, decodeEntry(value));
-  };
-  const database = await readDatabase(join(folder, "madang.mdb"));
-  const journal = readJournal(folder);
-  for (const row of [...database, ...journal]) take(row);
-  return { logs, rowsInDatabase: database.length, rowsInJournal: journal.length };
+  }
+  return logs;
 }
 
 async function readDatabase(path: string): Promise<Row[]> {

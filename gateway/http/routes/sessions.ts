@@ -56,12 +56,17 @@ export function sessionRoutes(app: App, context: ApiContext, whoAsks: WhoAsks): 
     async (request, reply) => {
       const { name, password, device } = request.body;
       attempts.take(`address ${networkOf(request.ip)}`, settings.logInsAnAddressMax);
-      attempts.take(`name ${name}`, settings.logInsANameMax);
+      const retryAfterMs = await accounts.takeAttempt(
+        `log-in ${name}`,
+        settings.logInsANameMax,
+        settings.attemptsWindowMs,
+      );
+      if (retryAfterMs > 0) throw httpErrors.TOO_MANY_REQUESTS({ retryAfterMs });
       const found = await accounts.passwordOf(name);
       const right = await passwords.matches(password, found?.passwordHash);
       if (found === undefined || !right)
         throw httpErrors.UNAUTHENTICATED({ message: "The name or the password is wrong." });
-      attempts.clear(`name ${name}`);
+      await accounts.clearAttempts(`log-in ${name}`); // those before were a person's
       const refresh = tokens.newRefresh();
       const identity = await accounts.openLogIn({
         loginId: randomUUID(),

@@ -1,0 +1,85 @@
+// `make test-cluster`: starts real engines, runs the scenarios one after another, and prints what it saw. With names on the
+// command line, those only; `--list` tells them. The last line counts the facts.
+
+import { randomBytes } from "node:crypto";
+import { parseArgs } from "node:util";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { startServices } from "../../tools/services/index.ts";
+import { demo } from "./demo.ts";
+import type { Scenario, World } from "./scenario.ts";
+
+const scenarios: Readonly<Record<string, Scenario>> = { demo };
+
+const startedMs = performance.now();
+const print = (line: string) => {
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6);
+  process.stdout.write(`${seconds} s  ${line}\n`);
+};
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { list: { type: "boolean" } } });
+  const unknown = positionals.filter((name) => scenarios[name] === undefined);
+  if (values.list || unknown.length > 0) {
+    for (const [key, { name }] of Object.entries(scenarios)) process.stdout.write(`${key.padEnd(14)}${name}\n`);
+    process.exitCode = unknown.length > 0 ? 2 : 0;
+    return;
+  }
+  let passed = 0;
+  const failed: string[] = [];
+  // Engines of our own: they are paused and killed.
+  const services = await startServices({ given: {}, log: print });
+  const end = async () => {
+    await services.stop();
+    process.exit(130);
+  };
+  process.once("SIGINT", () => void end());
+  process.once("SIGTERM", () => void end());
+  try {
+    for (const key of positionals.length > 0 ? positionals : Object.keys(scenarios)) {
+      const scenario = scenarios[key] as Scenario;
+      print(`== ${key}: ${scenario.name}`);
+      const clusters: Cluster[] = [];
+      const fact: World["fact"] = (holds, sentence) => {
+        if (holds) passed += 1;
+        else failed.push(`${key}: ${sentence}`);
+        print(`  ${holds ? "✓" : "✗ NOT TRUE:"} ${sentence}`);
+      };
+      const world: World = {
+        services,
+        fact,
+        say: (line) => print(`    ${line}`),
+        async cluster(layout, settings = {}) {
+          const made = await startCluster({
+            environment: services.environment,
+            name: `t-${key}-${randomBytes(3).toString("hex")}`,
+            layout: { actors: 1, gateways: 0, apis: 1, pushers: 0, ...layout },
+            settings,
+            log: (line) => print(`    ${line}`),
+          });
+          clusters.push(made);
+          return made;
+        },
+      };
+      try {
+        await within(scenario.withinMs, scenario.run(world));
+      } catch (error) {
+        fact(false, `it ran to its end: ${error instanceof Error ? error.stack : String(error)}`);
+      }
+      await Promise.all(clusters.map((cluster) => cluster.stop()));
+    }
+  } finally {
+    await services.stop();
+  }
+  for (const sentence of failed) process.stdout.write(`NOT TRUE  ${sentence}\n`);
+  process.stdout.write(`${passed} passed, ${failed.length} failed\n`);
+  process.exit(failed.length > 0 ? 1 : 0); // clients of a broken scenario may hold it
+}
+
+function within<T>(ms: number, task: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not done within ${ms / 1_000} s`)), ms);
+    task.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+await main();

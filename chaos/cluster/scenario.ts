@@ -1,0 +1,21 @@
+// What `make test-cluster` is made of: scenarios on real engines, each of which states facts and prints the numbers that it saw.
+
+import type { Cluster, Layout } from "../../tools/cluster/cluster.ts";
+import type { Services } from "../../tools/services/index.ts";
+
+export interface World {
+  readonly services: Services;
+  /** A cluster of its own, ended with the scenario. */
+  cluster(layout: Partial<Layout>, settings?: Readonly<Record<string, string>>): Promise<Cluster>;
+  /** A fact: counted, and printed. A wrong one does not end the scenario. */
+  fact(holds: boolean, sentence: string): void;
+  /** Something that was seen or measured. */
+  say(line: string): void;
+}
+
+export interface Scenario {
+  readonly name: string;
+  /** Longer than this, and it is ended as failed. */
+  readonly withinMs: number;
+  run(world: World): Promise<void>;
+}

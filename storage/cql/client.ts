@@ -1,0 +1,140 @@
+// The one way of this node to the ring: what is asked, how much of it at once, and how much of it there was.
+
+import type { Client, types } from "cassandra-driver";
+import type { StorageSettings } from "../settings.ts";
+import type { RingStats } from "../stores.ts";
+import { Admission } from "./admission.ts";
+import type { Connected, RingCounters } from "./connect.ts";
+
+export type Value = string | number | Buffer;
+
+export interface Statement {
+  readonly query: string;
+  readonly params: Value[];
+}
+
+export interface Paging {
+  /** Rows of the first answer: fewer where one row may be large. */
+  readonly rowsFirst: number;
+  /** There cannot be more: where so many are found, nobody asks for others. */
+  readonly rowsMax?: number;
+  /** Of one row, to size the answers after the first. */
+  bytesOf(row: types.Row): number;
+}
+
+type Traffic = Pick<
+  RingStats,
+  "inFlight" | "waiting" | "requests" | "timeOuts" | "errors" | "refused" | "speculations"
+>;
+
+const READ = { prepare: true, isIdempotent: true } as const;
+const WRITE = { prepare: true } as const;
+const BATCH = { prepare: true, logged: false } as const;
+
+export class CqlClient {
+  readonly #driver: Client;
+  readonly #counters: RingCounters;
+  readonly #admission: Admission;
+  readonly #settings: StorageSettings;
+
+  constructor({ driver, counters }: Connected, settings: StorageSettings) {
+    this.#driver = driver;
+    this.#counters = counters;
+    this.#admission = new Admission(settings);
+    this.#settings = settings;
+  }
+
+  /** All rows, over as many answers as it takes: all of them, or an error. */
+  read(statement: Statement, paging: Paging): Promise<types.Row[]> {
+    return this.#read(statement, paging, (request) => this.#admission.run(0, request));
+  }
+
+  /** Does not wait behind others (A2). For rows that are few and small. */
+  readUrgently(statement: Statement): Promise<types.Row[]> {
+    const paging = { rowsFirst: this.#settings.pageRowsMax, bytesOf: () => 0 };
+    return this.#read(statement, paging, (request) => this.#admission.urgent(request));
+  }
+
+  async #read(
+    { query, params }: Statement,
+    { rowsFirst, rowsMax, bytesOf }: Paging,
+    admit: (request: () => Promise<types.ResultSet>) => Promise<types.ResultSet>,
+  ): Promise<types.Row[]> {
+    const { pageRowsMax, pageBytes } = this.#settings;
+    const rows: types.Row[] = [];
+    let bytes = 0;
+    let fetchSize = rowsFirst;
+    let pageState: string | undefined;
+    for (;;) {
+      const options = pageState === undefined ? { ...READ, fetchSize } : { ...READ, fetchSize, pageState };
+      const page = await admit(() => this.#execute(query, params, options));
+      for (const row of page.rows) rows.push(row);
+      pageState = page.pageState ?? undefined;
+      if (pageState === undefined || rows.length === rowsMax) return rows;
+      for (const row of page.rows) bytes += bytesOf(row);
+      fetchSize = Math.max(1, Math.min(pageRowsMax, Math.floor((pageBytes * rows.length) / Math.max(bytes, 1))));
+    }
+  }
+
+  write({ query, params }: Statement, bytes: number): Promise<unknown> {
+    return this.#admission.run(bytes, () => this.#execute(query, params, WRITE));
+  }
+
+  /** One partition, so that all of it lands on a replica, or nothing. */
+  batch(statements: readonly Statement[], bytes: number): Promise<unknown> {
+    return this.#admission.run(bytes, () => {
+      this.#counters.requests += 1;
+      return this.#driver.batch(statements as Statement[], BATCH);
+    });
+  }
+
+  /** (A2) */
+  writeUrgently({ query, params }: Statement): Promise<unknown> {
+    return this.#admission.urgent(() => this.#execute(query, params, WRITE));
+  }
+
+  #execute(query: string, params: Value[], options: object): Promise<types.ResultSet> {
+    this.#counters.requests += 1;
+    return this.#driver.execute(query, params, options);
+  }
+
+  get waitingBytes(): number {
+    return this.#admission.waitingBytes;
+  }
+
+  traffic(): Traffic {
+    const { requests, timeOuts, errors, speculations } = this.#counters;
+    const { inFlight, waiting, refused } = this.#admission;
+    return { inFlight, waiting, requests, timeOuts, errors, refused, speculations };
+  }
+
+  async close(): Promise<void> {
+    this.#admission.close();
+    await this.#driver.shutdown();
+  }
+}
+
+/** A CQL bigint; cheaper than the driver's own ways from a number. For integers in [0, 2^53). */
+export function bigint(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  const high = Math.floor(value / 4_294_967_296);
+  bytes.writeUInt32BE(high, 0);
+  bytes.writeUInt32BE(value - high * 4_294_967_296, 4);
+  return bytes;
+}
+
+/** The same memory, as the driver wants it. */
+export function blob(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A CQL list of ints in one piece: the driver would make two buffers for each of them. */
+export function ints(values: readonly number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(4 + values.length * 8);
+  bytes.writeInt32BE(values.length, 0);
+  values.forEach((value, i) => {
+    bytes.writeInt32BE(4, 4 + i * 8);
+    bytes.writeInt32BE(value, 8 + i * 8);
+  });
+  return bytes;
+}

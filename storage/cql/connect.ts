@@ -1,0 +1,184 @@
+// One driver of the ring, as we want it: a quorum for everything, no repetition of its own, no timestamps of its own.
+//
+// (D1) The driver repeats nothing that may have been executed, and never asks for less than the quorum. Whoever asked
+//      knows what a time-out means, and insists with the same bytes.
+// (D2) No request carries the wall clock as its timestamp: it would beat every epoch.
+// (D3) Only reads are asked of a second coordinator when the first is slow.
+
+import type { ConnectionOptions } from "node:tls";
+import { Client, metrics, policies, types } from "cassandra-driver";
+import type { Logger } from "../../runtime/index.ts";
+import { storageErrors } from "../errors.ts";
+import type { StorageSettings } from "../settings.ts";
+
+/** Where the ring is, and how to be let in. */
+export interface RingAddress {
+  /** `host` or `host:port`; one that answers is enough to find the others. */
+  readonly contactPoints: readonly string[];
+  readonly keyspace: string;
+  /** Needed when the ring has several; a ring that has one tells its name. */
+  readonly localDataCenter?: string;
+  readonly credentials?: { readonly username: string; readonly password: string };
+  readonly tls?: ConnectionOptions;
+}
+
+/** Plain counters in place of the driver's, which are events and cost more than what they count. */
+export class RingCounters extends metrics.DefaultMetrics {
+  requests = 0;
+  timeOuts = 0;
+  errors = 0;
+  speculations = 0;
+
+  override onClientTimeoutError(): void {
+    this.timeOuts += 1;
+  }
+  override onReadTimeoutError(): void {
+    this.timeOuts += 1;
+  }
+  override onWriteTimeoutError(): void {
+    this.timeOuts += 1;
+  }
+  override onAuthenticationError(): void {
+    this.errors += 1;
+  }
+  override onConnectionError(): void {
+    this.errors += 1;
+  }
+  override onOtherError(): void {
+    this.errors += 1;
+  }
+  override onUnavailableError(): void {
+    this.errors += 1;
+  }
+  override onSpeculativeExecution(): void {
+    this.speculations += 1;
+  }
+  override onClientTimeoutRetry(): void {}
+  override onIgnoreError(): void {}
+  override onOtherErrorRetry(): void {}
+  override onReadTimeoutRetry(): void {}
+  override onResponse(): void {}
+  override onSuccessfulResponse(): void {}
+  override onUnavailableRetry(): void {}
+  override onWriteTimeoutRetry(): void {}
+}
+
+/** (D2) The driver takes null for "none"; its types do not say so. */
+const noTimestamps = null as unknown as policies.timestampGeneration.TimestampGenerator;
+
+export interface Connected {
+  readonly driver: Client;
+  readonly counters: RingCounters;
+  readonly localDataCenter: string;
+}
+
+/**
+ * @param keyspace undefined for whoever is about to make it.
+ * Rejects with STORE_UNREACHABLE, STORE_REFUSED or SCHEMA_MISSING.
+ */
+export async function connect(
+  ring: RingAddress,
+  keyspace: string | undefined,
+  settings: StorageSettings,
+  log: Logger,
+): Promise<Connected> {
+  const localDataCenter = ring.localDataCenter ?? (await findDataCenter(ring, settings, log));
+  const counters = new RingCounters();
+  const driver = new Client({
+    ...common(ring, settings),
+    localDataCenter,
+    ...(keyspace === undefined ? {} : { keyspace }),
+    metrics: counters,
+    policies: {
+      retry: new policies.retry.FallthroughRetryPolicy(), // (D1)
+      timestampGeneration: noTimestamps,
+      reconnection: reconnection(),
+      speculativeExecution: new policies.speculativeExecution.ConstantSpeculativeExecutionPolicy(
+        settings.speculateAfterMs,
+        1,
+      ),
+    },
+  });
+  await open(driver, ring, log);
+  return { driver, counters, localDataCenter };
+}
+
+/** A member that comes back is noticed within ten seconds; the driver's own schedule grows to ten minutes. */
+const reconnection = () => new policies.reconnection.ExponentialReconnectionPolicy(500, 10_000, false);
+
+const common = ({ contactPoints, credentials, tls }: RingAddress, settings: StorageSettings) => ({
+  contactPoints: [...contactPoints],
+  ...(credentials === undefined ? {} : { credentials }),
+  ...(tls === undefined ? {} : { sslOptions: tls }),
+  monitorReporting: { enabled: false },
+  protocolOptions: { maxSchemaAgreementWaitSeconds: 0 }, // whoever changes the schema waits by itself, once for many changes
+  encoding: { useBigIntAsLong: true },
+  queryOptions: { consistency: types.consistencies.localQuorum, prepare: true },
+  pooling: { heartBeatInterval: settings.connectWithinMs },
+  socketOptions: {
+    connectTimeout: settings.connectWithinMs,
+    readTimeout: settings.requestWithinMs,
+    // A paused member answers nothing and closes nothing: after so many time-outs its connection is given up.
+    defunctReadTimeoutThreshold: 8,
+  },
+});
+
+async function open(driver: Client, ring: RingAddress, log: Logger): Promise<void> {
+  driver.on("log", (level: string, from: string, sentence: string) => {
+    if (level === "error") log.warn({ from, sentence }, "the driver of the ring reports an error");
+    else if (level === "warning") log.debug({ from, sentence }, "the driver of the ring warns");
+  });
+  try {
+    await driver.connect();
+  } catch (error) {
+    await driver.shutdown().catch(() => undefined); // it never got to its feet
+    throw connectionError(ring, error);
+  }
+}
+
+async function findDataCenter(ring: RingAddress, settings: StorageSettings, log: Logger): Promise<string> {
+  const probe = new Client({
+    ...common(ring, settings),
+    isMetadataSyncEnabled: false,
+    policies: { loadBalancing: new policies.loadBalancing.RoundRobinPolicy(), reconnection: reconnection() },
+  });
+  await open(probe, ring, log);
+  const found = new Set(probe.hosts.values().map(({ datacenter }) => datacenter));
+  await probe.shutdown();
+  const [only] = found;
+  if (only !== undefined && found.size === 1) return only;
+  const names = [...found].toSorted().join(", ");
+  throw storageErrors.STORE_UNREACHABLE({
+    message: `The ring at ${ring.contactPoints.join(", ")} has several data centres (${names}); say which one is near.`,
+  });
+}
+
+/** The ring does not know what is asked about, such as a keyspace or a table. */
+export function isInvalid(error: unknown): boolean {
+  return (error as { code?: unknown }).code === types.responseErrorCodes.invalid;
+}
+
+const certificate = /certificate|self.signed|CERT_|SSL|TLS|EPROTO/i;
+
+function connectionError(ring: RingAddress, error: unknown): Error {
+  const inner = Object.values((error as { innerErrors?: Record<string, Error> }).innerErrors ?? {});
+  const causes = [error as Error, ...inner];
+  const at = ring.contactPoints.join(", ");
+  const reason = inner[0]?.message ?? (error as Error).message;
+  if (causes.some(isInvalid)) return schemaMissing(ring.keyspace, error);
+  if (causes.some((cause) => cause.name === "AuthenticationError" || certificate.test(cause.message))) {
+    return storageErrors.STORE_REFUSED({
+      message: `The ring at ${at} does not let this node in: ${reason}`,
+      cause: error,
+    });
+  }
+  return storageErrors.STORE_UNREACHABLE({
+    message: `The ring at ${at} could not be reached: ${reason}`,
+    cause: error,
+  });
+}
+
+export function schemaMissing(keyspace: string, cause?: unknown): Error {
+  const message = `The keyspace ${keyspace} has not got the tables of this version; run \`madang schema apply\`.`;
+  return storageErrors.SCHEMA_MISSING({ message, cause });
+}

@@ -1,0 +1,55 @@
+// `make cluster`: engines, and a cluster of several nodes on them, until Ctrl-C. Engines whose addresses are set are not started.
+
+import { parseArgs } from "node:util";
+import { startServices } from "../services/index.ts";
+import { startCluster } from "./cluster.ts";
+
+const startedMs = performance.now();
+const log = (line: string) => {
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6);
+  process.stderr.write(`${seconds} s  ${line}\n`);
+};
+
+const usage = `usage: make cluster [NODES=3]
+  --nodes N       actor nodes; two gateways, one API node and one push node come with them
+  --name NAME     of the cluster, by default "yard"
+`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: { nodes: { type: "string" }, name: { type: "string" }, help: { type: "boolean" } },
+  });
+  const actors = Number(values.nodes ?? "3");
+  if (values.help || !Number.isInteger(actors) || actors < 1) {
+    process.stderr.write(usage);
+    process.exitCode = values.help ? 0 : 2;
+    return;
+  }
+  const ending = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  });
+  const services = await startServices({ log });
+  try {
+    const cluster = await startCluster({
+      environment: services.environment,
+      name: values.name ?? "yard",
+      layout: { actors, gateways: 2, apis: 1, pushers: 1 },
+      settings: { MADANG_LOG_LEVEL: "warn" },
+      log,
+    });
+    try {
+      for (const [name, value] of Object.entries(cluster.settings)) process.stdout.write(`export ${name}='${value}'\n`);
+      process.stdout.write(`\nHTTP API   ${cluster.apiUrl}   (documentation: ${cluster.apiUrl}/docs)\n`);
+      process.stdout.write("In another terminal, after these exports: node dist/bin/madang.js nodes\n");
+      process.stdout.write(`and: node dist/bin/madang.js chat --as ann --server ${cluster.apiUrl}\n`);
+      log("Ctrl-C ends it all");
+      await ending;
+    } finally {
+      await cluster.stop();
+    }
+  } finally {
+    await services.stop();
+  }
+}
+
+await main();

@@ -1,0 +1,53 @@
+// Reads every message that a cluster has kept, from the ring itself and at QUORUM. It shares no code with server or SDK (reader.ts).
+//
+//   messages ((channel_id, bucket), message_id): record    bucket = (message_id - 1) / 1000, rounded down
+//   record                                                 eight bytes of the server's own, then the entry
+
+import { auth, Client, types } from "cassandra-driver";
+import { type KeptLog, logsOf, type Row } from "./reader.ts";
+
+export interface Ring {
+  /** host:port, with commas between. */
+  readonly contactPoints: string;
+  readonly keyspace: string;
+  /** Of a ring that has several. */
+  readonly dataCenter?: string;
+  readonly user?: string;
+  readonly password?: string;
+}
+
+/** As Cassandra names it where nobody has said otherwise. */
+const ONLY_DATA_CENTER = "datacenter1";
+const MARK_BYTES = 8;
+const BUCKET_ROWS = 1_000;
+
+export async function readRing(
+  ring: Ring,
+): Promise<{ readonly logs: ReadonlyMap<string, KeptLog>; readonly rows: number }> {
+  const client = new Client({
+    contactPoints: ring.contactPoints.split(","),
+    localDataCenter: ring.dataCenter ?? ONLY_DATA_CENTER,
+    keyspace: ring.keyspace,
+    queryOptions: { consistency: types.consistencies.quorum, fetchSize: 500 },
+    ...(ring.user ? { authProvider: new auth.PlainTextAuthProvider(ring.user, ring.password ?? "") } : {}),
+  });
+  try {
+    const rows: Row[] = [];
+    const all = client.stream("SELECT channel_id, bucket, message_id, record FROM messages", [], { autoPage: true });
+    for await (const row of all as unknown as AsyncIterable<types.Row>) {
+      const messageId = Number(row.get("message_id"));
+      const bucket = Number(row.get("bucket"));
+      if (bucket !== Math.floor((messageId - 1) / BUCKET_ROWS))
+        throw new Error(`message ${messageId} lies in bucket ${bucket}`);
+      const record = row.get("record") as Buffer;
+      rows.push({
+        channelId: String(row.get("channel_id")),
+        messageId,
+        value: new Uint8Array(record.subarray(MARK_BYTES)),
+      });
+    }
+    return { logs: logsOf(rows), rows: rows.length };
+  } finally {
+    await client.shutdown();
+  }
+}

@@ -1,0 +1,49 @@
+import { describe, expect, test } from "vitest";
+import { javaArguments, renderCassandra, ringTokens } from "./cassandra/configuration.ts";
+import { renderConsul } from "./consul/configuration.ts";
+import { renderNats } from "./nats/configuration.ts";
+import { postgresArguments } from "./postgres/configuration.ts";
+
+describe("what an acknowledgement means is on the disk", () => {
+  test("in JetStream", () => {
+    const text = renderNats({ port: 1, monitorPort: 2, storeFolder: "/data/js", fragment: "debug: true" });
+    expect(text).toMatch(/^ {2}sync_interval: always$/m);
+    expect(text).toContain("debug: true");
+  });
+
+  test("in Cassandra", () => {
+    const configuration = { address: { host: "127.0.0.2", port: 9042 }, seeds: ["127.0.0.1"], token: 0n };
+    const yaml = JSON.parse(renderCassandra({ ...configuration, storagePort: 7000, folder: "/data" }));
+    expect(yaml).toMatchObject({ commitlog_sync: "batch", rpc_address: "127.0.0.2", initial_token: "0" });
+  });
+
+  test("in PostgreSQL", () => {
+    expect(postgresArguments("/data", 5432)).toContain("fsync=on");
+  });
+});
+
+describe("Cassandra", () => {
+  test("three nodes share the ring evenly", () => {
+    expect(ringTokens(3)).toEqual([-9223372036854775808n, -3074457345618258603n, 3074457345618258602n]);
+    expect(ringTokens(1)).toEqual([-9223372036854775808n]);
+  });
+
+  test("options of the Java machine stand before its main class", () => {
+    const argv = javaArguments("/lib", "/conf", "/data");
+    expect(argv.at(-1)).toBe("org.apache.cassandra.service.CassandraDaemon");
+    expect(argv.slice(0, -1).every((one) => one.startsWith("-") || one === "/conf:/lib/*")).toBe(true);
+  });
+});
+
+describe("Consul", () => {
+  test("is a server that keeps its data, and a fragment has the last word", () => {
+    const ports = { httpPort: 8500, serverPort: 8300, gossipPort: 8301, dataFolder: "/data" };
+    expect(JSON.parse(renderConsul({ ...ports, fragment: { log_level: "DEBUG" } }))).toMatchObject({
+      server: true,
+      bootstrap_expect: 1,
+      data_dir: "/data",
+      log_level: "DEBUG",
+      ports: { http: 8500 },
+    });
+  });
+});
