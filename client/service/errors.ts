@@ -51,7 +51,8 @@ const kinds = {
   BAD_NAME: {
     retryable: false,
     executed: "no",
-    message: "The name of a cluster or a service is 1 to 50 of A-Z a-z 0-9 _ ~ - for it stands in subjects.",
+    message:
+      "Names stand in subjects: 1 to 64 letters, digits, - or _ for a cluster, 1 to 50 of these or ~ for a service.",
   },
   NATS_UNREACHABLE: { retryable: true, executed: "no", message: "No NATS server answers at this address." },
   NATS_REFUSED: { retryable: false, executed: "no", message: "The NATS server does not let this service in." },

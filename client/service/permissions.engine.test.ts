@@ -1,38 +1,31 @@
 // deploy/nats/permissions.conf, on a server of its own: a service is who it says it is, and reaches only what is its own.
 
-import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { connect, type NatsConnection, nkeys } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Batch, PresenceService } from "../../proto/index.ts";
 import { pause, systemClock } from "../../runtime/index.ts";
-import { type Services, startServices } from "../../tools/services/index.ts";
+import { startServices } from "../../tools/services/index.ts";
 import { createService } from "./index.ts";
 import { type Nodes, startNodes } from "./nodes.test-rig.ts";
+import { cluster, type PermittedNats, permissions, startPermittedNats, type User } from "./permitted.test-rig.ts";
 
-const permissions = readFileSync(new URL("../../deploy/nats/permissions.conf", import.meta.url), "utf8");
-const passwords = { node: randomUUID(), bot: randomUUID(), auditor: randomUUID() };
-const cluster = "prod"; // as the file names it
 const allowed = ["bot:Presence.ask", "bot:Channel.*", "auditor:Presence.ask"];
 
-let services: Services;
+let server: PermittedNats;
 let nodes: Nodes;
 let url = "";
+let passwords: PermittedNats["passwords"];
 beforeAll(async () => {
-  // The server reads them from the environment that it inherits.
-  for (const [user, password] of Object.entries(passwords)) {
-    process.env[`NATS_${user.toUpperCase()}_PASSWORD`] = JSON.stringify(password); // in quotes, as the file says
-  }
-  services = await startServices({ only: ["nats"], given: {}, natsConfig: permissions });
-  url = services.environment.NATS_URL ?? "";
+  server = await startPermittedNats();
+  ({ url, passwords } = server);
   nodes = await startNodes({ url, cluster, allowed, credentials: { user: "node", password: passwords.node } });
 }, 300_000); // a first run builds the server
 afterAll(async () => {
   await nodes?.close();
-  await services?.stop();
+  await server?.stop();
 });
 
-const open = (name: string, user: keyof typeof passwords, password: string = passwords[user]) =>
+const open = (name: string, user: User, password: string = passwords[user]) =>
   createService({ url, cluster, name, user, password });
 
 /** A connection as the bot has it, without the client's manners; and what the server did not permit it. */

@@ -58,12 +58,14 @@ export interface ServicePorts {
 
 type OpenOptions = Pick<ServiceOptions, "cluster" | "name" | "settings" | "onProblem">;
 
+/** Both stand in subjects. The nodes hold theirs to the same. */
+const CLUSTER = /^[A-Za-z0-9_-]{1,64}$/;
 const NAME = /^[A-Za-z0-9_~-]{1,50}$/;
 
 export async function openService(options: OpenOptions, { connect, clock, random }: ServicePorts): Promise<Service> {
   const { cluster, name, onProblem = () => undefined } = options;
   const settings = { ...serviceDefaults, ...options.settings };
-  if (!NAME.test(name) || !NAME.test(cluster)) throw serviceError("BAD_NAME");
+  if (!CLUSTER.test(cluster) || !NAME.test(name)) throw serviceError("BAD_NAME");
   const incarnation = randomProducer(random).toString(36);
   const id = `svc-${name}#${incarnation}`;
   const connection = await connect({ cluster, name, incarnation });
