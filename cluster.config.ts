@@ -63,6 +63,8 @@ export interface CqlSettings {
   readonly user: string;
   readonly password: string;
   readonly caFile: string;
+  /** Where members are reached that tell an address of another network: told=reached, both host:port. */
+  readonly translate: readonly string[];
 }
 
 export interface ClusterConfig {
@@ -101,7 +103,7 @@ export const defaults: ClusterConfig = {
   },
   nats: natsDefaults,
   consul: { address: "", token: "", caFile: "" },
-  cql: { contactPoints: [], keyspace: "madang", dataCenter: "", user: "", password: "", caFile: "" },
+  cql: { contactPoints: [], keyspace: "madang", dataCenter: "", user: "", password: "", caFile: "", translate: [] },
   postgres: { url: "", ...postgresDefaults },
   placement: placementDefaults,
   tracing: tracingDefaults,
@@ -235,6 +237,10 @@ function check(config: ClusterConfig): ClusterConfig {
     needed(config.consul.address, "CONSUL_HTTP_ADDR"),
     needed(config.postgres.url, "DATABASE_URL"),
     needed(config.cql.contactPoints, "CQL_CONTACT_POINTS"),
+    [
+      config.cql.translate.every((pair) => pair.split("=").length === 2),
+      "MADANG_CQL_TRANSLATE must be pairs such as 10.0.0.1:9042=203.0.113.7:9042, with commas between.",
+    ],
     [
       placement.renewEveryMs * 2 < placement.leaseMs && placement.leaseMs < placement.sessionTtlMs,
       "MADANG_PLACEMENT_LEASE_MS must be above two renewals and below MADANG_PLACEMENT_SESSION_TTL_MS.",

@@ -150,6 +150,7 @@ export function ringAddress({ cql }: ClusterConfig): RingAddress {
     ...(cql.dataCenter === "" ? {} : { localDataCenter: cql.dataCenter }),
     ...(cql.user === "" ? {} : { credentials: { username: cql.user, password: cql.password } }),
     ...(cql.caFile === "" ? {} : { tls: { ca: readFileSync(cql.caFile) } }),
+    translate: new Map(cql.translate.map((pair) => pair.split("=") as [string, string])),
   };
 }
 

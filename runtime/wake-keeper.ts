@@ -95,8 +95,11 @@ export class WakeKeeper {
   async #remove(which: (kept: Kept) => boolean, atMost: number): Promise<void> {
     const byShard = new Map<number, WakeRow[]>();
     let removed = 0;
+    // An actor that left memory and came back within a slot has the same row for both of its lives.
+    const needed = new Set<string>();
+    for (const kept of this.#kept) if (!which(kept)) needed.add(keyOf(kept));
     this.#kept = this.#kept.filter((kept) => {
-      if (removed >= atMost || !which(kept)) return true;
+      if (removed >= atMost || !which(kept) || needed.has(keyOf(kept))) return true;
       removed += 1;
       const rows = byShard.get(kept.tenure.shard) ?? [];
       rows.push(kept.row);
@@ -111,6 +114,10 @@ export class WakeKeeper {
       this.#log.warn({ error }, "wake rows could not be deleted");
     }
   }
+}
+
+function keyOf({ tenure, row }: Kept): string {
+  return `${tenure.shard}/${row.epoch}/${row.slot}/${row.actor}`;
 }
 
 function finished(activation: Activation): boolean {

@@ -494,10 +494,13 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
         this.#quiet = resolve;
       });
     }
-    if (this.#fanOut.complete && this.#state.lastId > 0 && this.#state.lastId === this.#log.settled) {
-      await this.#ports.registers.write(this.#head({ id: this.#state.lastId, value: encodeSnapshot(this.#state) }));
+    try {
+      if (this.#fanOut.complete && this.#state.lastId > 0 && this.#state.lastId === this.#log.settled) {
+        await this.#ports.registers.write(this.#head({ id: this.#state.lastId, value: encodeSnapshot(this.#state) }));
+      }
+    } finally {
+      this.#log.close();
     }
-    this.#log.close();
   }
 
   lost(): void {

@@ -58,6 +58,9 @@ function unknown(userId: number): PresenceMessage {
   return { userId, state: PresenceState.UNKNOWN, lastActiveAtMs: 0 };
 }
 
+/** A store that is back is found within this; nobody waits for the news of a presence. */
+const TELL_AGAIN_MS = 5_000;
+
 const states: readonly PresencePhase[] = ["offline", "silent", "online"];
 
 export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
@@ -163,12 +166,21 @@ export class Presence implements Handlers<typeof PresenceService>, Lifecycle {
       await registers.write([{ family: "presence", owner: this.#context.id, name: "last_seen", timestamp, value }]);
       await this.#context.verify();
     } catch {
-      return; // not kept, so not told; the next change is
+      this.#tellAgain(presence); // not kept, so not told
+      return;
     }
     const watchers = this.#watchers.live(this.#context.clock.monotonicMs());
     if (watchers.length === 0) return;
     const frame = ServerFrame.encode({ request: 0, presences: { presences: [presence] } }).finish();
     users.many(watchers.map(String)).signal({ frame, shed: Shed.PRESENCE });
+  }
+
+  /** Unless something else has happened meanwhile, which is told in its turn, or the tenure is over. */
+  #tellAgain({ state }: PresenceMessage): void {
+    const said = this.#stampN;
+    this.#context.after(TELL_AGAIN_MS, () => {
+      if (this.#stampN === said && this.#presence().state === state) return this.#tell();
+    });
   }
 
   #presence(): PresenceMessage {

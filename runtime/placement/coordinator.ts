@@ -434,7 +434,7 @@ export class Coordinator {
   #begin(moves: readonly Planned[]): void {
     const nowMs = this.#options.clock.monotonicMs();
     for (const { shard, to } of moves) {
-      const { nodeId: from, epoch } = this.#table?.owners[shard] as ShardOwner;
+      const { nodeId: from, epoch } = (this.#table as ShardTable).owners[shard] as ShardOwner;
       this.#handoffs.set(shard, { from, to, epoch, startedAtMs: nowMs, sentAtMs: nowMs });
     }
     this.#ask(moves.map(({ shard }) => shard));

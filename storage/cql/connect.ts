@@ -20,6 +20,8 @@ export interface RingAddress {
   readonly localDataCenter?: string;
   readonly credentials?: { readonly username: string; readonly password: string };
   readonly tls?: ConnectionOptions;
+  /** From the address that a member tells to the one at which it is reached from here, both `host:port`. */
+  readonly translate?: ReadonlyMap<string, string>;
 }
 
 /** Plain counters in place of the driver's, which are events and cost more than what they count. */
@@ -93,6 +95,7 @@ export async function connect(
       retry: new policies.retry.FallthroughRetryPolicy(), // (D1)
       timestampGeneration: noTimestamps,
       reconnection: reconnection(),
+      addressResolution: translator(ring.translate ?? new Map()),
       speculativeExecution: new policies.speculativeExecution.ConstantSpeculativeExecutionPolicy(
         settings.speculateAfterMs,
         1,
@@ -101,6 +104,18 @@ export async function connect(
   });
   await open(driver, ring, log);
   return { driver, counters, localDataCenter };
+}
+
+/** Members that stand behind something else tell addresses that lead nowhere from here. */
+function translator(addresses: ReadonlyMap<string, string>): policies.addressResolution.AddressTranslator {
+  // A class to the driver, which looks at what it was made by; an interface to its types.
+  const { AddressTranslator } = policies.addressResolution as unknown as { AddressTranslator: new () => object };
+  return Object.assign(new AddressTranslator(), {
+    translate(address: string, port: number, callback: (endpoint: string) => void) {
+      const told = `${address}:${port}`;
+      callback(addresses.get(told) ?? told);
+    },
+  });
 }
 
 /** A member that comes back is noticed within ten seconds; the driver's own schedule grows to ten minutes. */

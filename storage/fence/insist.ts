@@ -9,19 +9,38 @@ export interface Insistence {
   readonly log: Logger;
 }
 
+/** A store that is away makes everything fail again and again: its log tells so once in this time, with a count. */
+const TELL_EVERY_MS = 1_000;
+
+/** By the log that is told, the attempts that have failed since it was. */
+const untold = new WeakMap<Logger, { failed: number; toldAtMs: number }>();
+
+function tell({ clock, log }: Insistence, error: unknown, retryAfterMs: number): void {
+  const since = untold.get(log) ?? { failed: 0, toldAtMs: Number.NEGATIVE_INFINITY };
+  untold.set(log, since);
+  since.failed += 1;
+  const nowMs = clock.monotonicMs();
+  if (nowMs - since.toldAtMs < TELL_EVERY_MS) return;
+  const { failed } = since;
+  since.failed = 0;
+  since.toldAtMs = nowMs;
+  log.warn({ error, retryAfterMs, failed }, "an operation of the store has an unknown outcome and is done again");
+}
+
 /** Resolves to undefined when `wanted` said no before an attempt succeeded. */
 export async function insist<T>(
-  { clock, settings, log }: Insistence,
+  insistence: Insistence,
   attempt: () => Promise<T>,
   wanted: () => boolean,
   failed: () => void = () => {},
 ): Promise<T | undefined> {
+  const { clock, settings } = insistence;
   let pauseMs = settings.retryPauseMs;
   while (wanted()) {
     try {
       return await attempt();
     } catch (error) {
-      log.warn({ error, retryAfterMs: pauseMs }, "an operation of the store has an unknown outcome and is done again");
+      tell(insistence, error, pauseMs);
     }
     failed();
     await pause(clock, pauseMs);

@@ -2,13 +2,13 @@
 // record. Copies keep the old bytes, and with them the old mark, which is only ever too low.
 
 import { protobuf } from "../../proto/index.ts";
-import { numberBytes, numberFrom } from "../kv/numbers.ts";
+import { numberFrom, putNumber } from "../kv/numbers.ts";
 
 const MARK_BYTES = 8;
 
 export function cellOf(settled: number, record: Uint8Array): Uint8Array {
   const cell = Buffer.allocUnsafe(MARK_BYTES + record.byteLength);
-  cell.set(numberBytes(settled), 0);
+  putNumber(cell, settled);
   cell.set(record, MARK_BYTES);
   return cell;
 }

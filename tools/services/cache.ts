@@ -4,10 +4,11 @@
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { alive, ownFolder, removeLeftBehind } from "./left-behind.ts";
 
 /** How often a waiter looks whether the other one is done: building takes minutes. */
 const LOOK_AGAIN_MS = 500;
@@ -36,7 +37,8 @@ export async function cached(
   await mkdir(cache, { recursive: true });
   const release = await lock(join(cache, `${name}.lock`), () => existsSync(folder));
   if (release === undefined) return { folder, built: false };
-  const growing = await mkdtemp(join(cache, `${name}.growing-`));
+  await removeLeftBehind(cache, `${name}.growing-`);
+  const growing = await ownFolder(cache, `${name}.growing-`);
   try {
     await build(growing);
     await rename(growing, folder).catch((error: unknown) => {
@@ -70,13 +72,4 @@ async function abandoned(path: string): Promise<boolean> {
   if (pid > 0) return !alive(pid);
   const since = await stat(path).catch(() => undefined);
   return since !== undefined && Date.now() - since.mtimeMs > LOCK_ANONYMOUS_MS;
-}
-
-export function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -10,6 +10,8 @@ export interface CommandOptions {
   readonly folder?: string;
   /** Laid over the environment of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Goes on when this process is killed, because half of it is worse than all of it. */
+  readonly toItsEnd?: boolean;
 }
 
 /** What a failed command shows of its output: the cause stands at the end, and a page of it is enough. */
@@ -18,7 +20,8 @@ const OUTPUT_CHARACTERS_MAX = 100_000;
 
 /** Resolves when the command ended well; STEP_FAILED names the command and shows the end of what it said. */
 export async function run(command: readonly string[], options: CommandOptions = {}): Promise<void> {
-  const [program, ...argv] = command as [string, ...string[]];
+  const dying = options.toItsEnd ? [] : ["setpriv", "--pdeathsig", "TERM", "--"];
+  const [program, ...argv] = [...dying, ...command] as [string, ...string[]];
   const child = spawn(program, argv, {
     ...(options.folder === undefined ? {} : { cwd: options.folder }),
     env: { ...process.env, ...options.environment },

@@ -81,7 +81,14 @@ export async function startServices(options: ServicesOptions = {}): Promise<Serv
     await service.start();
     log(`${name} answers (${((performance.now() - startedMs) / 1_000).toFixed(1)} s)`);
   };
-  const starts = await Promise.allSettled(own.map(start));
+  const starts = await Promise.allSettled(
+    own.map((name) =>
+      start(name).catch((error: unknown) => {
+        log(`${name} does not start, so what else was started is ended: ${String(error).split("\n", 1)[0]}`);
+        throw error;
+      }),
+    ),
+  );
   const failed = starts.find((start) => start.status === "rejected");
   if (failed !== undefined) {
     await stop();

@@ -66,8 +66,8 @@ async function runCommand(
     env: { ...process.env, ...environment },
     stdio: "inherit",
   });
-  // Ctrl-C reaches it from the terminal; the other signals are told to this process only.
-  void ending.then((signal) => signal !== "SIGINT" && child.kill(signal));
+  // Ctrl-C reaches it from the terminal; what is sent to this process only is told to it.
+  void ending.then((signal) => (signal === "SIGINT" && process.stdin.isTTY) || child.kill(signal));
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
   return code ?? 128 + constants.signals[signal as NodeJS.Signals];
 }

@@ -7,17 +7,19 @@ import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { connect } from "@nats-io/transport-node";
 import cassandra from "cassandra-driver";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { alive, cacheFolder } from "./cache.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { cacheFolder } from "./cache.ts";
 import { type Services, startServices } from "./index.ts";
+import { alive } from "./left-behind.ts";
 import { engineNames, provision } from "./provision.ts";
 
 /** Consul alone is built for minutes, once. */
 const PROVISION_WITHIN_MS = 900_000;
-/** Four Java machines on two busy cores. */
-const START_WITHIN_MS = 180_000;
+/** What a busy machine takes for a ring (engine.ts). */
+const START_WITHIN_MS = 300_000;
 const GONE_WITHIN_MS = 5_000;
 
 beforeAll(() => provision(engineNames, cacheFolder(), () => undefined).then(() => undefined), PROVISION_WITHIN_MS);
@@ -81,6 +83,17 @@ describe("the supervisor", () => {
     const exited = once(child, "exit");
     child.kill(signal);
     expect(await exited).toEqual([0, null]);
+    await gone(engines);
+    expect(dataFolders(child.pid as number)).toEqual([]);
+  });
+
+  test("leaves nothing behind when it is told to end in the middle of a start", async () => {
+    const child = launch("--only", "nats,consul,postgres");
+    const exited = once(child, "exit");
+    while (descendants(child.pid as number).length < 2) await pause(5);
+    const engines = descendants(child.pid as number);
+    child.kill("SIGTERM");
+    expect(await exited).toEqual([143, null]);
     await gone(engines);
     expect(dataFolders(child.pid as number)).toEqual([]);
   });
@@ -187,6 +200,34 @@ describe("an engine", () => {
   });
 });
 
+describe("a configuration of one's own", () => {
+  test("gives NATS its users: others are turned away", async () => {
+    const natsConfig = `authorization { users: [{ user: "node", password: "secret", permissions: { publish: "a.>" } }] }`;
+    const services = await startServices({ only: ["nats"], given: {}, natsConfig });
+    try {
+      const servers = services.environment.NATS_URL as string;
+      await expect(connect({ servers })).rejects.toThrow("Authorization Violation");
+      const allowed = await connect({ servers, user: "node", pass: "secret" });
+      await allowed.close();
+    } finally {
+      await services.stop();
+    }
+  });
+
+  test("lets Consul deny by default: without the token nothing is read", async () => {
+    const consulToken = "7a1d3c5e-0000-4000-8000-000000000001";
+    const acl = { enabled: true, default_policy: "deny", tokens: { initial_management: consulToken } };
+    const services = await startServices({ only: ["consul"], given: {}, consulConfig: { acl }, consulToken });
+    try {
+      const url = `${services.environment.CONSUL_HTTP_ADDR}/v1/kv/madang-services/ready`;
+      expect((await fetch(url)).status).toBe(403);
+      expect((await fetch(url, { headers: { "x-consul-token": consulToken } })).status).toBe(200);
+    } finally {
+      await services.stop();
+    }
+  });
+});
+
 describe("a paused engine", () => {
   test("does not outlive its supervisor, nor do its children", async () => {
     const door = new URL("index.ts", import.meta.url).href;
@@ -226,27 +267,38 @@ describe("a ring of three", () => {
   });
 
   const write = (id: number, consistency: cassandra.types.consistencies) =>
-    client.execute("INSERT INTO k.kept (id) VALUES (?)", [id], { prepare: true, consistency });
+    client.execute("INSERT INTO k.kept (id) VALUES (?)", [id], { prepare: true, consistency, isIdempotent: true });
+  /** Machines that are busy time out writes that they could do: what is possible succeeds in the end. */
+  const writes = (id: number, consistency: cassandra.types.consistencies) =>
+    vi.waitFor(() => write(id, consistency), { timeout: 30_000, interval: 500 });
   const { all, quorum } = cassandra.types.consistencies;
 
-  test("keeps its quorum without one node, and is whole again when that one is back", async () => {
-    const [, second] = services.cassandra;
-    await write(1, all);
-    await second?.kill();
-    await write(2, quorum);
-    expect(await outcome(write(3, all))).toBe("refused");
-    await second?.start();
-    await write(4, all);
-  });
+  test(
+    "keeps its quorum without one node, and is whole again when that one is back",
+    async () => {
+      const [, second] = services.cassandra;
+      await writes(1, all);
+      await second?.kill();
+      await writes(2, quorum);
+      expect(await outcome(write(3, all))).toBe("refused");
+      await second?.start();
+      await writes(4, all);
+    },
+    START_WITHIN_MS,
+  );
 
-  test("a node that is started while another one is away answers, and sees those that are there", async () => {
-    const [first, second, third] = services.cassandra;
-    await third?.kill();
-    await first?.kill();
-    await first?.start();
-    await write(5, quorum);
-    await third?.start();
-    await write(6, all);
-    expect([first, second, third].map((node) => node?.state)).toEqual(["running", "running", "running"]);
-  }, 120_000);
+  test(
+    "a node that is started while another one is away answers, and sees those that are there",
+    async () => {
+      const [first, second, third] = services.cassandra;
+      await third?.kill();
+      await first?.kill();
+      await first?.start();
+      await writes(5, quorum);
+      await third?.start();
+      await writes(6, all);
+      expect([first, second, third].map((node) => node?.state)).toEqual(["running", "running", "running"]);
+    },
+    START_WITHIN_MS,
+  );
 });

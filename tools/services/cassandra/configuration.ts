@@ -111,7 +111,7 @@ export function javaArguments(libraries: string, configFolder: string, folder: s
     "-Xmx384m",
     "-XX:MaxDirectMemorySize=256m",
     "-XX:+UseSerialGC", // the smallest one; pauses of a heap of this size are short
-    "-XX:-UsePerfData", // no file under /tmp that a killed one leaves behind
+    "-XX:-UsePerfData", // no file that a killed one leaves behind
     "-XX:+ExitOnOutOfMemoryError",
     "-Djdk.attach.allowAttachSelf=true",
     ...exports.map((name) => `--add-exports=${name}=ALL-UNNAMED`),
@@ -127,6 +127,9 @@ export function javaArguments(libraries: string, configFolder: string, folder: s
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.ring_delay_ms=1",
     "-Dcassandra.superuser_setup_delay_ms=0",
+    // Who missed a change of the schema asks for it again; by default a minute later, in which writes to it fail.
+    "-Dcassandra.migration_delay_ms=1000",
+    "-Dcassandra.schema_pull_interval_ms=2000",
     "org.apache.cassandra.service.CassandraDaemon",
   ];
 }

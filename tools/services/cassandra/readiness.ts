@@ -1,5 +1,6 @@
-// Whether a node answers, and whether the nodes of a ring see each other. Nobody is asked for a state: a write that needs as
-// many replicas as there are running nodes succeeds only when its coordinator sees them all.
+// Whether a node answers, and whether the nodes of a ring see each other. Nobody is asked for a state: a read that needs as
+// many replicas as there are running nodes succeeds only when its coordinator sees them all. It reads a table of Cassandra's
+// own, which has three replicas and is there from the start.
 
 import { connect } from "node:net";
 import cassandra from "cassandra-driver";
@@ -9,9 +10,9 @@ export interface NodeAddress {
   readonly port: number;
 }
 
-const ASK_WITHIN_MS = 2_000;
-const DDL_WITHIN_MS = 20_000;
-const keyspace = "madang_services";
+const ASK_WITHIN_MS = 5_000;
+const ownTable = `SELECT status FROM system_distributed.repair_history
+  WHERE keyspace_name = 'madang' AND columnfamily_name = 'ready'`;
 
 /** Resolves when the node answers a query itself. */
 export async function askNode(node: NodeAddress): Promise<void> {
@@ -20,36 +21,19 @@ export async function askNode(node: NodeAddress): Promise<void> {
   await withNode(node, (client) => client.execute("SELECT now() FROM system.local"));
 }
 
-/** Makes the keyspace that `askRing` writes to: as many replicas as nodes. */
-export async function prepareRing(nodes: readonly NodeAddress[]): Promise<void> {
-  await withNode(nodes[0] as NodeAddress, async (client) => {
-    const options = { readTimeout: DDL_WITHIN_MS };
-    await client.execute(
-      `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': ${nodes.length}}`,
-      [],
-      options,
-    );
-    await client.execute(
-      `CREATE TABLE IF NOT EXISTS ${keyspace}.ready (node text PRIMARY KEY, seen timestamp)`,
-      [],
-      options,
-    );
-  });
-}
-
-/** Resolves when each of `running` has written to all of `running`. Nodes that are away on purpose are not in it. */
-export async function askRing(running: readonly NodeAddress[], ofNodes: number): Promise<void> {
-  const { one, two, three, all } = cassandra.types.consistencies;
-  const consistency = running.length === ofNodes ? all : ([one, two, three][running.length - 1] ?? all);
+/** Resolves when each of `running` sees all of `running`, and all have the same schema. Nodes that are away are not in it. */
+export async function askRing(running: readonly NodeAddress[]): Promise<void> {
+  const { one, two, three } = cassandra.types.consistencies;
+  const consistency = [one, two, three][running.length - 1] ?? three;
+  const schemas = new Set<string>();
   for (const node of running) {
-    await withNode(node, (client) =>
-      client.execute(
-        `INSERT INTO ${keyspace}.ready (node, seen) VALUES ('${node.host}', toTimestamp(now())) USING TTL 60`,
-        [],
-        { consistency },
-      ),
-    );
+    await withNode(node, async (client) => {
+      await client.execute(ownTable, [], { consistency });
+      const { rows } = await client.execute("SELECT schema_version FROM system.local");
+      schemas.add(String(rows[0]?.schema_version));
+    });
   }
+  if (schemas.size > 1) throw new Error("their schemas differ");
 }
 
 async function withNode(node: NodeAddress, use: (client: cassandra.Client) => Promise<unknown>): Promise<void> {

@@ -1,27 +1,36 @@
 // The nodes as engines, and the ring as a whole. A node has started when it answers and all running nodes see each other.
 
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { createEngine, type StartedEngine } from "../engine.ts";
 import { servicesErrors } from "../errors.ts";
 import { choosePorts, loopbackBlock } from "../ports.ts";
 import type { Service, ServiceOptions } from "../service.ts";
 import { javaArguments, logback, renderCassandra, ringTokens } from "./configuration.ts";
-import { askNode, askRing, type NodeAddress, prepareRing } from "./readiness.ts";
+import { askNode, askRing, type NodeAddress } from "./readiness.ts";
 
-/** Gossip finds everybody within seconds, and tells a returned node from a dead one within some ten. */
-const RING_WITHIN_MS = 60_000;
+/** Gossip finds everybody within seconds, and tells a returned node from a dead one within some ten; on busy cores later. */
+const RING_WITHIN_MS = 120_000;
 const ASK_AGAIN_MS = 200;
 
-export async function cassandraService(options: ServiceOptions & { readonly nodes: number }): Promise<Service> {
-  const { place, folder, log } = options;
-  const hosts = loopbackBlock(options.nodes, options.fixedPorts);
-  const [port, storagePort] = await choosePorts(hosts, [9042, 7000], options.fixedPorts);
+/** CQL, and what the nodes speak with each other. */
+const FIXED = [9042, 7000] as const;
+
+export interface CassandraOptions extends ServiceOptions {
+  readonly nodes: number;
+}
+
+export async function cassandraService(options: CassandraOptions): Promise<Service> {
+  const { place, log } = options;
+  // Kept data is that of a ring of this size: another size is another ring.
+  const folder = join(options.folder, `ring-of-${options.nodes}`);
+  const { hosts, port, storagePort } = await keptAddresses(join(folder, "addresses.json"), options);
   const addresses = hosts.map((host): NodeAddress => ({ host, port }));
   const tokens = ringTokens(hosts.length);
-  /** Set once the keyspace is there that the ring is asked with. */
-  let prepared = false;
+  /** Set after the first start, of which a single node cannot say when it is over. */
+  let whole = false;
   const engines: StartedEngine[] = [];
   for (const [at, address] of addresses.entries()) {
     const name = `cassandra-${at + 1}`;
@@ -35,9 +44,9 @@ export async function cassandraService(options: ServiceOptions & { readonly node
     await writeFile(join(configFolder, "logback.xml"), logback);
     const answers = async () => {
       await askNode(address);
-      if (!prepared) return;
+      if (!whole) return;
       const running = addresses.filter((_, other) => engines[other]?.state === "running");
-      await askRing(running, addresses.length);
+      await askRing(running);
     };
     const command = ["java", ...javaArguments(place, configFolder, own)];
     engines.push(createEngine({ name, command, folder: own, logFile: join(own, "cassandra.log"), answers }, log));
@@ -47,11 +56,31 @@ export async function cassandraService(options: ServiceOptions & { readonly node
     address: hosts.map((host) => `${host}:${port}`).join(","),
     async start() {
       await Promise.all(engines.map((engine) => engine.start()));
-      await until(() => prepareRing(addresses));
-      await until(() => askRing(addresses, addresses.length));
-      prepared = true;
+      await until(() => askRing(addresses));
+      whole = true;
     },
   };
+}
+
+interface RingAddresses {
+  readonly hosts: readonly string[];
+  readonly port: number;
+  readonly storagePort: number;
+}
+
+/** Kept data knows its nodes by their addresses, so these are kept with it. */
+async function keptAddresses(file: string, options: CassandraOptions): Promise<RingAddresses> {
+  if (existsSync(file)) {
+    const kept = JSON.parse(await readFile(file, "utf8")) as RingAddresses;
+    await choosePorts(kept.hosts, [kept.port, kept.storagePort], true);
+    return kept;
+  }
+  const hosts = loopbackBlock(options.nodes, options.fixedPorts);
+  const [port, storagePort] = await choosePorts(hosts, FIXED, options.fixedPorts);
+  const addresses = { hosts, port, storagePort };
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, JSON.stringify(addresses));
+  return addresses;
 }
 
 async function until(attempt: () => Promise<void>): Promise<void> {
@@ -61,7 +90,7 @@ async function until(attempt: () => Promise<void>): Promise<void> {
       return await attempt();
     } catch (error) {
       if (Date.now() >= deadline) {
-        throw servicesErrors.NOT_READY({ message: `the nodes do not see each other: ${(error as Error).message}` });
+        throw servicesErrors.NOT_READY({ message: `the nodes do not become one ring: ${(error as Error).message}` });
       }
       await pause(ASK_AGAIN_MS);
     }

@@ -18,7 +18,10 @@ export async function postgresPrograms(): Promise<{ readonly programs: string; r
     });
   }
   await run(["apt-get", "update"]);
-  await run(["apt-get", "install", "-y", "--no-install-recommends", "postgresql"], { environment: QUIETLY });
+  await run(["apt-get", "install", "-y", "--no-install-recommends", "postgresql"], {
+    environment: QUIETLY,
+    toItsEnd: true,
+  });
   const programs = await installed();
   if (programs === undefined)
     throw servicesErrors.STEP_FAILED({ message: "postgresql is installed, without `initdb`" });

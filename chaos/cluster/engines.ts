@@ -1,0 +1,210 @@
+// Engines that die and come back, under people who go on chatting.
+
+import { setTimeout as pause } from "node:timers/promises";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { type Chatter, gather, percentile, statePromises, until } from "./chatter.ts";
+import { ms } from "./nodes.ts";
+import { createPoster } from "./poster.ts";
+import type { Scenario, World } from "./scenario.ts";
+import { type Seat, takeSeat } from "./seat.ts";
+
+const CONSUL_AWAY_MS = 120_000;
+const NATS_AWAY_MS = 30_000;
+const SETTLED_MS = 90_000;
+const POSTERS = 8;
+
+interface Stage {
+  readonly world: World;
+  readonly cluster: Cluster;
+  readonly seat: Seat;
+  readonly chatter: Chatter;
+}
+
+export const engines: Scenario = {
+  name: "engines die and come back under people who chat",
+  withinMs: 600_000,
+  async run(world) {
+    const cluster = await world.cluster({ actors: 3, gateways: 2 });
+    const seat = await takeSeat(cluster.settings);
+    const chatter = await gather({ cluster, pairs: 8, everyMs: 250, groupEvery: 12 });
+    const stage = { world, cluster, seat, chatter };
+    try {
+      chatter.talk();
+      await pause(2_000);
+      await oneMemberDown(stage);
+      await twoMembersDown(stage);
+      await postgresAway(stage);
+      await consulAway(stage);
+      await natsAway(stage);
+      await chatter.hush();
+      world.fact(
+        await chatter.settled(SETTLED_MS),
+        "everything that was said is acknowledged, and has reached everybody",
+      );
+      await statePromises(world, chatter);
+    } finally {
+      await chatter.close();
+      await seat.close();
+    }
+  },
+};
+
+/** Texts that were sent within the time, and those of them that were acknowledged by now. */
+function progress(
+  chatter: Chatter,
+  fromMs: number,
+  toMs: number,
+): { sent: number; acked: number; latencies: number[] } {
+  const latencies = chatter.latencies(fromMs, toMs);
+  return { sent: latencies.length, acked: latencies.filter((latency) => latency < Infinity).length, latencies };
+}
+
+async function oneMemberDown({ world, chatter }: Stage): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  const [, , third] = world.services.cassandra;
+  const fromMs = performance.now();
+  await third?.kill();
+  await pause(8_000);
+  const { sent, acked, latencies } = progress(chatter, fromMs, performance.now() - 3_500);
+  world.fact(
+    acked === sent && sent > 0 && chatter.errors.length === errorsBefore,
+    `one of three members of the ring killed: ${acked} of ${sent} texts acknowledged, longest ${ms(percentile(latencies, 1))}, ` +
+      `${chatter.errors.length - errorsBefore} errors seen by users`,
+  );
+}
+
+/** The third is still down. */
+async function twoMembersDown({ world, chatter, seat }: Stage): Promise<void> {
+  const [, second, third] = world.services.cassandra;
+  const people = await seat.people(POSTERS * 2);
+  const posters = Array.from({ length: POSTERS }, (_, at) =>
+    createPoster(seat, people[at * 2] as number, people[at * 2 + 1] as number, 50),
+  );
+  const running = posters.map((poster) => poster.run());
+  const acked = () => posters.reduce((sum, poster) => sum + poster.acked.length, 0);
+  await until("the posters are served", () => posters.every((poster) => poster.acked.length > 2), 20_000);
+  await second?.kill();
+  await pause(3_000); // what was under way ends
+  const ackedBefore = acked();
+  const chatterBefore = chatter.texts.filter(({ ackedMs }) => ackedMs < Infinity).length;
+  for (const poster of posters) poster.outcomes.clear();
+  await pause(8_000);
+  const chatterAfter = chatter.texts.filter(({ ackedMs }) => ackedMs < Infinity).length;
+  const outcomes = new Map<string, number>();
+  for (const poster of posters)
+    for (const [name, count] of poster.outcomes) outcomes.set(name, (outcomes.get(name) ?? 0) + count);
+  world.fact(
+    acked() === ackedBefore && chatterAfter === chatterBefore,
+    `two of three members down: ${acked() - ackedBefore} posts and ${chatterAfter - chatterBefore} texts acknowledged; ` +
+      `calls end as ${[...outcomes].map(([name, count]) => `${count} ${name}`).join(", ")}`,
+  );
+  const late = posters.reduce((sum, poster) => sum + poster.late, 0);
+  world.fact(late === 0 && outcomes.size > 0, `each call ended within its deadline (${late} late)`);
+  const startedMs = performance.now();
+  await Promise.all([second?.start(), third?.start()]);
+  const readyMs = performance.now();
+  await until(
+    "all posters are served again",
+    () => posters.every((poster) => poster.open.size < 4 || poster.acked.at(-1)),
+    60_000,
+  );
+  const resumed = acked();
+  await until("acks come again", () => acked() > resumed + POSTERS, 60_000);
+  world.fact(
+    true,
+    `all resumes without a restart: acks ${ms(performance.now() - readyMs)} after the members answer again ` +
+      `(which took them ${ms(readyMs - startedMs)})`,
+  );
+  for (const poster of posters) poster.stop();
+  await Promise.all(running);
+  world.fact(
+    posters.every((poster) => poster.open.size === 0),
+    "what was open meanwhile is acknowledged in the end",
+  );
+}
+
+async function postgresAway({ world, chatter, cluster }: Stage): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  await world.services.postgres.kill();
+  const fromMs = performance.now();
+  await pause(6_000);
+  const response = await fetch(`${cluster.apiUrl}/v1/sessions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ name: "person0", password: "the gate stands open", device: { name: "x" } }),
+  });
+  const body = (await response.json()) as { error?: { code: string } };
+  const { sent, acked, latencies } = progress(chatter, fromMs, performance.now() - 2_000);
+  world.fact(
+    acked === sent && sent > 0 && chatter.errors.length === errorsBefore,
+    `PostgreSQL killed: those who are connected chat on, ${acked} of ${sent} texts acknowledged, longest ${ms(percentile(latencies, 1))}`,
+  );
+  world.fact(response.status === 503, `a log-in meanwhile is answered ${response.status} ${body.error?.code}`);
+  await world.services.postgres.start();
+  const backMs = await until(
+    "log-in works again",
+    async () =>
+      (
+        await fetch(`${cluster.apiUrl}/v1/sessions`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ name: "person0", password: "the gate stands open", device: { name: "x" } }),
+        })
+      ).ok,
+    30_000,
+  );
+  world.fact(true, `log-in works again ${ms(backMs)} after PostgreSQL answers`);
+}
+
+async function consulAway({ world, chatter, seat }: Stage): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  const before = await seat.state();
+  await world.services.consul.kill();
+  const fromMs = performance.now();
+  await pause(CONSUL_AWAY_MS);
+  const { sent, acked, latencies } = progress(chatter, fromMs, performance.now() - 2_000);
+  world.fact(
+    acked === sent && sent > 0 && chatter.errors.length === errorsBefore,
+    `Consul gone for ${CONSUL_AWAY_MS / 1_000} s: traffic goes on, ${acked} of ${sent} texts acknowledged, ` +
+      `p99 ${ms(percentile(latencies, 0.99))}, ${chatter.errors.length - errorsBefore} errors seen by users`,
+  );
+  await world.services.consul.start();
+  const backMs = performance.now();
+  const after = await seat.state();
+  const moved = after.table?.owners.filter(
+    (owner, shard) => owner.nodeId !== before.table?.owners[shard]?.nodeId,
+  ).length;
+  world.fact(moved === 0, `nothing moved meanwhile (${moved} shards)`);
+  const channelId = chatter.channels[0] as string;
+  const shard = seat.shardOf(channelId);
+  const to = ["actors-1", "actors-2", "actors-3"].find((name) => name !== seat.ownerOf(shard)) as string;
+  await until(
+    "a move is carried out",
+    () =>
+      seat.move(shard, to, false).then(
+        () => true,
+        () => false,
+      ),
+    60_000,
+  );
+  world.fact(true, `Consul is back: a move is carried out within ${ms(performance.now() - backMs)}`);
+}
+
+async function natsAway({ world, chatter }: Stage): Promise<void> {
+  await world.services.nats.kill();
+  await pause(NATS_AWAY_MS);
+  await world.services.nats.start();
+  const backMs = performance.now();
+  const channels = [...chatter.channels, chatter.group];
+  await until(
+    "every channel is served again",
+    () => channels.every((channelId) => (chatter.firstAckAfter(backMs).get(channelId) ?? Infinity) < Infinity),
+    60_000,
+  );
+  const longest = Math.max(...chatter.firstAckAfter(backMs).values());
+  world.fact(
+    true,
+    `NATS gone for ${NATS_AWAY_MS / 1_000} s and back: every channel is served again within ${ms(longest)}`,
+  );
+  await pause(5_000);
+}

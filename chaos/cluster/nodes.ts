@@ -1,0 +1,193 @@
+// Nodes that die, leave, and hand over, under people who go on chatting.
+
+import { setTimeout as pause } from "node:timers/promises";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { type Chatter, gather, percentile, statePromises, until } from "./chatter.ts";
+import type { Scenario, World } from "./scenario.ts";
+import { type Seat, takeSeat } from "./seat.ts";
+
+const SERVICE_BACK_MS = 8_000;
+const HANDOFF_MS = 300;
+const GATEWAY_BACK_MS = 5_000;
+const SETTLED_MS = 60_000;
+
+export const nodes: Scenario = {
+  name: "nodes die, leave and hand over under people who chat",
+  withinMs: 420_000,
+  async run(world) {
+    const cluster = await world.cluster({ actors: 3, gateways: 2 });
+    const seat = await takeSeat(cluster.settings);
+    const chatter = await gather({ cluster, pairs: 10, everyMs: 150, groupEvery: 12 });
+    const stage = { world, cluster, seat, chatter };
+    try {
+      chatter.talk();
+      await pause(3_000);
+      await handoffs(stage);
+      await drain(stage);
+      await upgrade(stage);
+      await killedGateway(stage);
+      const coordinator = (await seat.state()).coordinator.nodeId.split("#")[0] as string;
+      await killedActors(stage, coordinator, "the coordinator");
+      const other = ["actors-1", "actors-2", "actors-3"].find((name) => name !== coordinator) as string;
+      await killedActors(stage, other, "no coordinator");
+      await chatter.hush();
+      const all = await chatter.settled(SETTLED_MS);
+      world.fact(all, "everything that was said is acknowledged, and has reached everybody");
+      await unfinishedFanOuts(stage, other);
+      await statePromises(world, chatter);
+    } finally {
+      await chatter.close();
+      await seat.close();
+    }
+  },
+};
+
+interface Stage {
+  readonly world: World;
+  readonly cluster: Cluster;
+  readonly seat: Seat;
+  readonly chatter: Chatter;
+}
+
+/** Shards of channels that are in use, one after another. */
+async function handoffs({ world, seat, chatter }: Stage): Promise<void> {
+  const gaps: number[] = [];
+  const errorsBefore = chatter.errors.length;
+  for (const channelId of [...chatter.channels, chatter.group, ...chatter.channels]) {
+    const shard = seat.shardOf(channelId);
+    const from = seat.ownerOf(shard);
+    const to = ["actors-1", "actors-2", "actors-3"].find((name) => name !== from) as string;
+    const startedMs = performance.now();
+    await seat.move(shard, to, false);
+    await pause(400);
+    const during = chatter.texts.filter((text) => text.channelId === channelId && text.sentMs >= startedMs - 300);
+    await until(
+      "a text of the moved channel is acknowledged",
+      () => during.every(({ ackedMs }) => ackedMs < Infinity),
+      10_000,
+    );
+    // From when the channel could not answer until it did: no text that was sent meanwhile waited longer.
+    gaps.push(Math.max(...during.map(({ sentMs, ackedMs }) => ackedMs - sentMs)));
+  }
+  gaps.sort((a, b) => a - b);
+  const median = percentile(gaps, 0.5);
+  world.fact(
+    percentile(gaps, 1) < HANDOFF_MS && gaps.length > 20,
+    `${gaps.length} planned hand-offs: the longest wait of a text was ${ms(median)} (median), ${ms(percentile(gaps, 1))} (longest)`,
+  );
+  world.fact(chatter.errors.length === errorsBefore, "no hand-off was seen as an error by a user");
+}
+
+async function drain({ world, cluster, chatter }: Stage): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  const startedMs = performance.now();
+  const code = await cluster.node("actors-2").stop();
+  const tookMs = performance.now() - startedMs;
+  await pause(2_000);
+  const latencies = chatter.latencies(startedMs, performance.now() - 1_000);
+  world.fact(
+    code === 0 && chatter.errors.length === errorsBefore,
+    `an actor node that is told to stop leaves in ${ms(tookMs)}: exit code ${code}, ` +
+      `${chatter.errors.length - errorsBefore} errors seen by users, longest ack ${ms(percentile(latencies, 1))}`,
+  );
+  await cluster.start("actors-2", "actors");
+  const drained = performance.now();
+  await cluster.command("drain", "actors-3");
+  world.fact(true, `madang drain actors-3: empty after ${ms(performance.now() - drained)}`);
+  await cluster.node("actors-3").stop();
+  await cluster.start("actors-3", "actors");
+}
+
+/** Two versions at once, one node after another. */
+async function upgrade({ world, cluster, chatter, seat }: Stage): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  for (const name of ["actors-1", "actors-2", "actors-3"]) {
+    await cluster.node(name).stop();
+    await cluster.start(name, "actors", { MADANG_CLUSTER_VERSION: "0.3.0" });
+    await pause(500);
+  }
+  const { members } = await seat.state();
+  const versions = members.filter(({ roles }) => roles.includes("actors")).map(({ version }) => version);
+  world.fact(
+    versions.length === 3 && versions.every((version) => version === "0.3.0") && chatter.errors.length === errorsBefore,
+    `a rolling upgrade of three actor nodes, two versions at once: ${chatter.errors.length - errorsBefore} errors seen by users`,
+  );
+  await shared(seat, 3);
+}
+
+async function shared(seat: Seat, nodeCount: number): Promise<void> {
+  await until(
+    "the shards are shared fairly",
+    async () => {
+      const counts = new Map<string, number>();
+      for (const { nodeId } of (await seat.state()).table?.owners ?? [])
+        counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
+      return counts.size === nodeCount && Math.min(...counts.values()) > (seat.shardCount / nodeCount) * 0.85;
+    },
+    60_000,
+  );
+}
+
+async function killedGateway({ world, cluster, chatter }: Stage): Promise<void> {
+  const lostAtMs = new Map<string, number>();
+  const backAtMs = new Map<string, number>();
+  const ends = chatter.devices.map((device) =>
+    device.client.on("state", ({ phase }) => {
+      if (phase === "offline" && !lostAtMs.has(device.name)) lostAtMs.set(device.name, performance.now());
+      if (phase === "online" && lostAtMs.has(device.name)) backAtMs.set(device.name, performance.now());
+    }),
+  );
+  const killedMs = performance.now();
+  await cluster.node("gateway-1").kill();
+  await until("somebody noticed", () => lostAtMs.size > 0, 10_000);
+  await until("all are back", () => [...lostAtMs.keys()].every((name) => backAtMs.has(name)), 30_000);
+  for (const end of ends) end();
+  const longest = Math.max(...backAtMs.values()) - killedMs;
+  world.fact(
+    longest <= GATEWAY_BACK_MS,
+    `gateway killed: its ${lostAtMs.size} clients are on another and in sync within ${ms(longest)}`,
+  );
+  await cluster.start("gateway-1", "gateway");
+}
+
+async function killedActors({ world, cluster, chatter, seat }: Stage, name: string, what: string): Promise<void> {
+  await pause(1_000);
+  const before = chatter.latencies(performance.now() - 3_000, performance.now() - 500);
+  const shards = (await seat.state()).table?.owners.filter(({ nodeId }) => nodeId.split("#")[0] === name).length;
+  const killedMs = performance.now();
+  await cluster.node(name).kill();
+  const channels = [...chatter.channels, chatter.group];
+  const first = () => chatter.firstAckAfter(killedMs);
+  await until(
+    "every channel is served again",
+    () => channels.every((channelId) => (first().get(channelId) ?? Infinity) < Infinity),
+    30_000,
+  );
+  const longest = Math.max(...first().values());
+  world.fact(
+    longest <= SERVICE_BACK_MS,
+    `${name} killed (${what}, ${shards} shards): every channel is served again within ${ms(longest)} ` +
+      `(before: p50 ${ms(percentile(before, 0.5))}, p99 ${ms(percentile(before, 0.99))})`,
+  );
+  await cluster.start(name, "actors");
+  await shared(seat, 3);
+  await pause(3_000);
+  const after = chatter.latencies(performance.now() - 3_000, performance.now() - 500);
+  world.say(`after healing: p50 ${ms(percentile(after, 0.5))}, p99 ${ms(percentile(after, 0.99))}`);
+}
+
+/** A burst, and its owner dies while it is told to others. Nobody says anything afterwards. */
+async function unfinishedFanOuts({ world, cluster, chatter }: Stage, name: string): Promise<void> {
+  chatter.talk();
+  await pause(400);
+  const killed = cluster.node(name).kill();
+  await chatter.hush();
+  await killed;
+  const all = await chatter.settled(SETTLED_MS);
+  world.fact(
+    all,
+    "an owner dies in the middle of its fan-outs, and nobody asks: all that was acknowledged reaches everybody",
+  );
+}
+
+export const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
