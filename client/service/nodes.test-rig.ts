@@ -111,6 +111,7 @@ export interface NodesOptions {
 
 export async function startNodes(options: NodesOptions): Promise<Nodes> {
   const { url, allowed, cluster = `test-${randomUUID()}`, credentials } = options;
+  if (url === "") throw new Error("NATS_URL names no server: `make test-engines` starts one.");
   const subjects = subjectsOf(cluster);
   const stores = await createMemoryStores({ clock });
   const membership = createMemoryMembership();

@@ -12,7 +12,7 @@ let nodes: Nodes;
 beforeAll(async () => {
   nodes = await startNodes({ url, allowed });
 });
-afterAll(() => nodes.close());
+afterAll(() => nodes?.close());
 
 const open = (name = "bot", through = url): Promise<Service> =>
   createService({ url: through, cluster: nodes.cluster, name });

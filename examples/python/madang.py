@@ -81,6 +81,7 @@ class Service:
             ping_interval=5,
             max_outstanding_pings=2,
             disconnected_cb=self._disconnected,
+            reconnected_cb=self._reconnected,
             error_cb=self._problem,
             **credentials,
         )
@@ -198,6 +199,12 @@ class Service:
     async def _disconnected(self):
         self._pieces.clear()
 
+    async def _reconnected(self):
+        """Notices may have been lost: None makes a follower renew now."""
+        for notices in self._notices.values():
+            if not notices.full():
+                notices.put_nowait(None)
+
     async def _problem(self, error):
         print(f"NATS: {error}", file=sys.stderr)
 
@@ -232,6 +239,9 @@ class Service:
                 try:
                     notice = await asyncio.wait_for(notices.get(), max(0.0, renew_at - time.monotonic()))
                 except asyncio.TimeoutError:
+                    continue
+                if notice is None:
+                    renew_at = 0.0
                     continue
                 for entry in map(client_pb2.Entry.FromString, notice.entries):
                     known = max(known, entry.message_id)

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Nodes, startNodes } from "../../client/service/nodes.test-rig.ts";
+import { type Nodes, openWay, startNodes } from "../../client/service/nodes.test-rig.ts";
 import { cluster, type PermittedNats, startPermittedNats } from "../../client/service/permitted.test-rig.ts";
 import { pause, systemClock } from "../../runtime/index.ts";
 import { findPython, folder, generate } from "./venv.test-rig.ts";
@@ -41,10 +41,10 @@ interface Running {
   readonly ended: Promise<{ readonly code: number; readonly errors: string }>;
 }
 
-function start(args: readonly string[], user: "bot" | "auditor" = "bot"): Running {
+function start(args: readonly string[], user: "bot" | "auditor" = "bot", url = server.url): Running {
   const environment = {
     ...process.env,
-    NATS_URL: server.url,
+    NATS_URL: url,
     MADANG_CLUSTER: cluster,
     SERVICE_NAME: user,
     NATS_USER: user,
@@ -97,6 +97,25 @@ it("reads a page of history that is larger than one message of NATS", async () =
   const { said, code } = await run(["follow", "d1.6", "--count", "6"]);
   expect(code).toBe(0);
   expect(said.map(({ text }) => (text as string).length)).toEqual(Array.from({ length: 6 }, () => 68_400));
+});
+
+it("goes on following when NATS was away, and asks at once for what it missed", async () => {
+  const channelId = "d1.7";
+  await nodes.post(channelId, 1, 1, "m1");
+  const way = await openWay(server.url);
+  const following = start(["follow", channelId, "--count", "4"], "bot", way.url);
+  while (following.said.length < 1) await pause(systemClock, 10);
+  way.cut();
+  for (const number of [2, 3]) await nodes.post(channelId, 1, number, `m${number}`);
+  await pause(systemClock, 500);
+  const healedAtMs = systemClock.monotonicMs();
+  way.heal();
+  while (following.said.length < 3) await pause(systemClock, 10);
+  expect(systemClock.monotonicMs() - healedAtMs).toBeLessThan(4_000); // the next renewal would be later
+  await nodes.post(channelId, 1, 4, "m4");
+  expect((await following.ended).code).toBe(0);
+  expect(following.said.map(({ text }) => text)).toEqual(["m1", "m2", "m3", "m4"]);
+  await way.close();
 });
 
 it("follows a channel: each entry once and in order, while its owner changes as planned, unplanned, and by dying", async () => {
