@@ -43,6 +43,7 @@ export interface Foundation {
 export const noFence: ShardFence = {
   claim: () => Promise.reject(new Error("a node without actors claims nothing")),
   verify: () => Promise.reject(new Error("a node without actors owns nothing")),
+  lose() {},
   onLost() {},
 };
 

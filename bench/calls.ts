@@ -22,7 +22,12 @@ const IN_FLIGHT = 128;
 const CALLS = 400_000;
 const ROUNDS = 7;
 
-const fence: ShardFence = { claim: () => Promise.resolve(), verify: () => Promise.resolve(), onLost: () => {} };
+const fence: ShardFence = {
+  claim: () => Promise.resolve(),
+  verify: () => Promise.resolve(),
+  lose: () => {},
+  onLost: () => {},
+};
 const wake: WakeList = {
   register: () => Promise.resolve(),
   list: () => Promise.resolve([]),

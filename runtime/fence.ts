@@ -17,6 +17,8 @@ export interface ShardFence {
   claim(tenure: Tenure): Promise<void>;
   /** Rejects with SHARD_LOST. One read of the store serves all calls that wait for it. */
   verify(tenure: Tenure): Promise<void>;
+  /** Another owner is known to have the shard: the tenure ends here as if it had been found lost. Final (F4). */
+  lose(tenure: Tenure, highestEpoch: number): void;
   /** Called once for each tenure that was found lost, with the highest epoch seen. */
   onLost(listener: (tenure: Tenure, highestEpoch: number) => void): void;
 }

@@ -307,12 +307,21 @@ export class Host implements Surroundings {
     if (this.#shards[tenure.shard]?.tenure.epoch === tenure.epoch) this.#shards[tenure.shard] = undefined;
     for (const activation of this.#ofShard(tenure)) {
       activation.leave();
-      activation.actor?.lost?.();
+      this.#tellLost(activation);
       activation.kind.activations.delete(activation.id);
       activation.gone(runtimeErrors.MOVED());
     }
     this.#wake.forget(tenure);
     this.#options.onLost(tenure, highestEpoch);
+  }
+
+  /** One that fails does not keep the others from hearing. */
+  #tellLost({ actor, kind, id }: Activation): void {
+    try {
+      actor?.lost?.();
+    } catch (error) {
+      this.#options.log.error({ actor: `${kind.name}/${id}`, error }, "an actor failed to let go of what was lost");
+    }
   }
 
   /** For actors that wait for an answer to one-way mail: it will not come from those who are affected. */
@@ -326,7 +335,9 @@ export class Host implements Surroundings {
 
   /** The directory says that the shard is elsewhere already: as lost, but nobody needs to be told. */
   revoke(tenure: Tenure): void {
-    this.#lost(tenure, 0);
+    // What it has in flight ends with the tenure, so that nothing of it is told as kept.
+    this.#options.fence.lose(tenure, tenure.epoch);
+    this.#lost(tenure, tenure.epoch); // also if it was never claimed
   }
 
   #ofShard(tenure: Tenure): Activation[] {

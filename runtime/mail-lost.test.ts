@@ -41,7 +41,7 @@ async function twoNodes(behave: (node: string, id: string) => Behaviour, setting
       random: seededRandom(1),
       log: silentLogger,
       ...seat,
-      fence: { claim: async () => {}, verify: async () => {}, onLost() {} },
+      fence: { claim: async () => {}, verify: async () => {}, lose() {}, onLost() {} },
       wake: { register: async () => {}, list: async () => [], remove: async () => {} },
       actors: [definition as unknown as ActorDefinition],
     });

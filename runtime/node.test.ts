@@ -108,7 +108,7 @@ async function rig(
 }
 
 /** Everybody is let in: the fence has tests of its own in storage/. */
-const openFence: ShardFence = { claim: async () => {}, verify: async () => {}, onLost() {} };
+const openFence: ShardFence = { claim: async () => {}, verify: async () => {}, lose() {}, onLost() {} };
 
 function wakeListIn(rows: Map<number, WakeRow[]>): WakeList {
   const of = (shard: number) => rows.get(shard) ?? [];

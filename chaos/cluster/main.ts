@@ -1,5 +1,5 @@
 // `make test-cluster`: starts real engines, runs the scenarios one after another, and prints what it saw. With names on the
-// command line, those only; `--list` tells them. The last line counts the facts.
+// command line, those only; `--list` tells them. `--logs FOLDER` keeps what the nodes write. The last line counts the facts.
 
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -20,7 +20,10 @@ const print = (line: string) => {
 };
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({ allowPositionals: true, options: { list: { type: "boolean" } } });
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { list: { type: "boolean" }, logs: { type: "string" } },
+  });
   const unknown = positionals.filter((name) => scenarios[name] === undefined);
   if (values.list || unknown.length > 0) {
     for (const [key, { name }] of Object.entries(scenarios)) process.stdout.write(`${key.padEnd(14)}${name}\n`);
@@ -56,7 +59,8 @@ async function main(): Promise<void> {
             environment: services.environment,
             name: `t-${key}-${randomBytes(3).toString("hex")}`,
             layout: { actors: 1, gateways: 0, apis: 1, pushers: 0, ...layout },
-            settings,
+            settings: values.logs === undefined ? settings : { MADANG_LOG_LEVEL: "info", ...settings },
+            ...(values.logs === undefined ? {} : { logs: values.logs }),
             log: (line) => print(`    ${line}`),
           });
           clusters.push(made);

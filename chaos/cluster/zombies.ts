@@ -159,6 +159,9 @@ async function setStage(world: World): Promise<Stage> {
         names.filter((name) => name !== first),
       );
       const left = await putToSleep(first, chosen);
+      world.say(
+        `${first} sleeps with ${left.length} of ${chosen.length} in flight; ${second}${owners === 3 ? ` and ${third} follow` : " follows"}; coordinator ${(await seat.state()).coordinator.nodeId}`,
+      );
       await Promise.all(chosen.map(({ shard }) => seat.move(shard, second, true)));
       if (owners === 2) {
         await served(chosen, chosen);

@@ -34,6 +34,22 @@ export function fenceContract(name: string, open: () => Promise<TwoNodes>): void
       expect(told).toEqual(["1@5<6"]);
     });
 
+    it("a tenure that was given up is lost at once, told once, and never comes back", async () => {
+      const told: string[] = [];
+      const tenure = { shard: 1, epoch: 5 };
+      nodes.one.fence.onLost(({ shard, epoch }, highest) => told.push(`${shard}@${epoch}<${highest}`));
+      await nodes.one.fence.claim(tenure);
+      nodes.one.fence.lose({ ...tenure, epoch: 4 }, 9); // another tenure
+      await nodes.one.fence.verify(tenure);
+      nodes.one.fence.lose(tenure, 6);
+      nodes.one.fence.lose(tenure, 6);
+      await expect(nodes.one.fence.verify(tenure)).rejects.toEqual(lost);
+      await expect(nodes.one.fence.claim(tenure)).rejects.toEqual(lost);
+      expect(told).toEqual(["1@5<6"]);
+      await nodes.other.fence.claim({ shard: 1, epoch: 6 });
+      await nodes.other.fence.verify({ shard: 1, epoch: 6 });
+    });
+
     it("refuses a lower claim, and the same one to a second owner", async () => {
       await nodes.one.fence.claim({ shard: 1, epoch: 5 });
       await expect(nodes.other.fence.claim({ shard: 1, epoch: 4 })).rejects.toEqual(lost);

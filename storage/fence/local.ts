@@ -29,8 +29,8 @@ export class Claims {
   }
 
   highestEpoch(shard: number): number {
-    const kept = this.#made.get(shard)?.epoch;
-    if (kept !== undefined) return kept;
+    const made = this.#made.get(shard)?.epoch;
+    if (made !== undefined) return made;
     const row = this.#keyValue.get("claim", String(shard), ONLY_CLUSTER);
     return row === undefined ? -1 : numberFrom(row);
   }
@@ -47,6 +47,11 @@ export class Claims {
     this.#made.set(shard, { epoch, owner });
     before?.owner.revoked({ shard, epoch: before.epoch }, epoch);
     return true;
+  }
+
+  /** From now on nobody holds it. */
+  drop({ shard }: Tenure): void {
+    this.#made.delete(shard);
   }
 
   keep({ shard, epoch }: Tenure): Promise<void> {
@@ -81,6 +86,12 @@ export class LocalFence implements ShardFence {
 
   onLost(listener: LossListener): void {
     this.#listeners.push(listener);
+  }
+
+  lose(tenure: Tenure, highestEpoch: number): void {
+    if (!this.holds(tenure)) return;
+    this.#claims.drop(tenure);
+    this.revoked(tenure, highestEpoch);
   }
 
   holds(tenure: Tenure): boolean {

@@ -172,7 +172,7 @@ export class QuorumFence implements ShardFence {
     return held?.phase === "active" && held.epoch === epoch;
   }
 
-  /** Also called by whoever meets a row of a higher epoch. Final for this tenure. */
+  /** Also called by whoever meets a row of a higher epoch, or knows of another owner. Final for this tenure. */
   lose(tenure: Tenure, highestEpoch: number): void {
     const held = this.#holdings.get(tenure.shard);
     if (held === undefined || held.phase === "lost" || held.epoch !== tenure.epoch) return;

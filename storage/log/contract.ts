@@ -178,6 +178,15 @@ export function channelLogContract(name: string, open: () => Promise<TwoNodes>, 
       await expect(openLog(nodes.one.logs, "g1", tenure)).rejects.toMatchObject({ code: "SHARD_LOST" });
     });
 
+    it("a log whose tenure was given up with a batch in flight tells nothing more, and can be closed", async () => {
+      const a = await openLog(nodes.one.logs, "g1", tenure);
+      a.log.append(record("in flight"));
+      nodes.one.fence.lose(tenure, epoch);
+      expect(await a.lost).toMatchObject({ code: "SHARD_LOST" });
+      expect([a.log.busy, a.told]).toEqual([false, []]);
+      a.log.close();
+    });
+
     it("does not open under a tenure that was never claimed", async () => {
       await expect(openLog(nodes.one.logs, "g1", { shard: 4, epoch })).rejects.toMatchObject({ code: "SHARD_LOST" });
     });

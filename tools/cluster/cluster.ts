@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly layout: Layout;
   /** Further settings of all nodes. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Folder for what the nodes write; by default nobody keeps it. */
+  readonly logs?: string;
   readonly log: (line: string) => void;
 }
 
@@ -67,6 +69,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     const started = await startNodeProcess({
       folder: join(folder, nodeName),
       settings: { ...settings, MADANG_NODE_NAME: nodeName, MADANG_ROLES: roles, ...own },
+      ...(options.logs === undefined ? {} : { logFile: join(options.logs, `${name}.${nodeName}.log`) }),
     });
     const node: ClusterNode = Object.defineProperty(started, "name", { value: nodeName }) as ClusterNode;
     nodes.set(nodeName, node);

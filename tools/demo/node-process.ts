@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -36,6 +37,8 @@ export interface NodeProcessOptions {
   readonly wsPort?: number;
   /** Further settings, as MADANG_… variables. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** What it prints to its error output is appended here, too. */
+  readonly logFile?: string;
   /** Runs this program in place of `madang start`. */
   readonly program?: readonly string[];
 }
@@ -66,6 +69,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
     stdio: ["ignore", "pipe", "pipe"],
   });
   const said = lastOf(child.stderr);
+  if (options.logFile !== undefined) child.stderr?.pipe(createWriteStream(options.logFile, { flags: "a" }));
   const exited = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   const gone = exited.then(() => said());
   let alive = true;
