@@ -100,7 +100,6 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   #bytesSinceSnapshot = 0;
   #pendingSnapshot: { readonly id: number; readonly value: Uint8Array } | undefined;
   #quiet: (() => void) | undefined;
-  #lost = false;
 
   static async activate(context: ActorContext, ports: ChannelPorts): Promise<Channel> {
     const channelId = context.id;
@@ -422,7 +421,6 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   }
 
   #onSettled(through: number): void {
-    if (this.#lost) return this.#letGo(); // what it means is for the next owner to tell
     let acked = 0;
     for (; acked < this.#waiting.length; acked++) {
       const { id, timeMs, later, span } = this.#waiting[acked] as Waiting;
@@ -513,13 +511,6 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
       span?.end(error);
       later.reject(error);
     }
-    this.#lost = true;
-    this.#letGo();
-  }
-
-  /** The directory may know before the store does: a batch in flight is finished or lost before the log is dropped. */
-  #letGo(): void {
-    if (this.#log.busy) return;
     this.#quiet?.();
     this.#log.close();
   }
