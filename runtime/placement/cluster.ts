@@ -6,7 +6,7 @@
 // (K3) A node that must not join writes nothing.
 
 import { type ControlMessage, type Order, type SurveyReply, type Tenures } from "../../proto/index.ts";
-import type { Clock, Timer } from "../clock.ts";
+import { type Clock, pause, type Timer } from "../clock.ts";
 import type { Control } from "../control/port.ts";
 import { type MadangError, toMadangError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -57,7 +57,7 @@ export interface ClusterPlacement {
   readonly placement: Placement;
   readonly membership: Membership;
   /**
-   * Joins. Rejects with SHARD_COUNT_MISMATCH, NAME_IN_USE, CLUSTER_MISMATCH, CLOCK_SKEW, PLACEMENT_CORRUPT,
+   * Joins, and resolves when the table is known. Rejects with SHARD_COUNT_MISMATCH, NAME_IN_USE, CLUSTER_MISMATCH, CLOCK_SKEW, PLACEMENT_CORRUPT,
    * CONTROL_UNREACHABLE or one of Consul's, and has written nothing then.
    */
   start(): Promise<void>;
@@ -179,7 +179,18 @@ class ClusterNode implements ClusterPlacement {
       this.#phase = "closed";
       await this.#session.close();
       await control.close();
+      store.close();
       throw error;
+    }
+    await this.#tableKnown();
+  }
+
+  /** So that whoever asks this node is not told that nobody owns anything. Not for ever: traffic has its own deadlines. */
+  async #tableKnown(): Promise<void> {
+    const { clock, settings } = this.#options;
+    const untilMs = clock.monotonicMs() + settings.suspectMs * 2;
+    while (this.placement.table === undefined && this.#phase === "joined" && clock.monotonicMs() < untilMs) {
+      await pause(clock, settings.tickMs / 5);
     }
   }
 
@@ -231,7 +242,7 @@ class ClusterNode implements ClusterPlacement {
     while (this.placement.owned > 0 && this.#phase === "joined" && clock.monotonicMs() < untilMs) {
       // Nobody is there who could take them: waiting would not help.
       if (!this.#candidates().some(({ nodeId, draining }) => nodeId !== this.#nodeId && !draining)) break;
-      await new Promise<void>((resolve) => clock.after(settings.tickMs / 5, resolve));
+      await pause(clock, settings.tickMs / 5);
     }
     return this.placement.owned === 0;
   }
