@@ -2,7 +2,7 @@
 // operator does.
 
 import { randomBytes } from "node:crypto";
-import { consulAddress } from "../../assembly/cluster.ts";
+import { consulAddress } from "../../assembly/addresses.ts";
 import { noFence, noWakeList } from "../../assembly/foundation.ts";
 import { type ClusterConfig, resolveConfig } from "../../cluster.config.ts";
 import { ChannelService, PresenceService, UserService } from "../../proto/index.ts";
