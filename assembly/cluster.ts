@@ -25,7 +25,7 @@ import { consulAddress, ringAddress } from "./addresses.ts";
 import type { Closer, Foundation } from "./foundation.ts";
 
 /** Of this program; nodes of two versions work together, and while they do nothing is balanced. */
-export const VERSION = "0.2.0";
+const VERSION = "0.2.0";
 
 const INCARNATION_BYTES = 6;
 
