@@ -8,6 +8,7 @@ import { type ClientErrorCode, clientError } from "../client/errors.ts";
 import { gatewayErrors } from "../gateway/errors.ts";
 import { httpErrors, statusOf } from "../gateway/http/errors.ts";
 import { ErrorCode } from "../proto/index.ts";
+import { pushErrors } from "../push/index.ts";
 import { type ErrorKind, runtimeErrors } from "../runtime/index.ts";
 import { natsErrors } from "../runtime/nats/errors.ts";
 import { clusterErrors } from "../runtime/placement/errors.ts";
@@ -21,6 +22,7 @@ const lists: Readonly<Record<string, Readonly<Record<string, ErrorKind>>>> = {
   "actors/errors.ts": chatErrors.kinds,
   "gateway/errors.ts": gatewayErrors.kinds,
   "gateway/http/errors.ts": httpErrors.kinds,
+  "push/errors.ts": pushErrors.kinds,
   "runtime/errors.ts": runtimeErrors.kinds,
   "runtime/nats/errors.ts": natsErrors.kinds,
   "runtime/placement/errors.ts": clusterErrors.kinds,
