@@ -88,6 +88,7 @@ it("every list of the house is found", () => {
     "gatewayErrors",
     "httpErrors",
     "natsErrors",
+    "pushErrors",
     "runtimeErrors",
     "storageErrors",
   ]);
