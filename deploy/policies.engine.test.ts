@@ -63,7 +63,9 @@ describe("deploy/consul/policy.hcl", () => {
     expect(await store.members()).toHaveLength(1);
     const version = await store.write("coordinator", bytes, 0);
     expect(version).toBeGreaterThan(0);
-    expect(await store.write("placement", bytes, 0, { key: "coordinator", version: version as number })).toBeGreaterThan(0);
+    expect(
+      await store.write("placement", bytes, 0, { key: "coordinator", version: version as number }),
+    ).toBeGreaterThan(0);
     expect((await store.read("placement"))?.bytes).toEqual(bytes);
     await new Promise<void>((resolve) => {
       const watch = store.watchMembers(() => {

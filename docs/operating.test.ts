@@ -1,7 +1,7 @@
 // docs/operating.md is equal to the settings and to the metrics.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { createMetrics, type Measured } from "../assembly/metrics.ts";
 import { defaults, resolveConfig } from "../cluster.config.ts";
@@ -89,6 +89,18 @@ describe("the settings of docs/operating.md", () => {
     const named = [...page.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([name]) => name);
     const short = (name: string) => known.has(name.replace("MADANG_", "MADANG_NODE_"));
     expect(named.filter((name) => !known.has(name) && !short(name) && name !== "MADANG_PASSWORD")).toEqual([]);
+  });
+});
+
+describe("the variables that the other pages name", () => {
+  const folder = new URL(".", import.meta.url);
+  const pages = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md"));
+  const known = new Set([...page.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([name]) => name));
+
+  it.each(pages)("%s: stand in docs/operating.md", (name) => {
+    const text = readFileSync(new URL(name, folder), "utf8");
+    const named = [...text.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([variable]) => variable);
+    expect(named.filter((variable) => !known.has(variable))).toEqual([]);
   });
 });
 
