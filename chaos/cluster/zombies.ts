@@ -46,6 +46,14 @@ export const zombies: Scenario = {
         if (round % 5 === 4 || round === kinds.length - 1) say(stage.tally(`after ${round + 1} rounds`));
       }
       await served(posters, posters);
+    } catch (error) {
+      const { table } = await seat.state();
+      for (const { channelId, shard, open } of posters) {
+        if (open.size > 0)
+          say(`${channelId} in ${shard}: here ${seat.ownerOf(shard)}, Consul ${table?.owners[shard]?.nodeId}`);
+      }
+      say(seat.view());
+      throw error;
     } finally {
       for (const poster of posters) poster.stop();
     }
@@ -203,8 +211,12 @@ async function served(of: readonly Poster[], all: readonly Poster[]): Promise<vo
   const untilMs = performance.now() + SERVED_WITHIN_MS;
   const waiting = () => of.filter((poster) => poster.acked.length < (before.get(poster) ?? 0) + 2);
   while (waiting().length > 0) {
-    if (performance.now() > untilMs)
-      throw new Error(`not served again: ${waiting().map(({ channelId }) => channelId)}`);
+    if (performance.now() > untilMs) {
+      const late = waiting().map(
+        ({ channelId, shard, outcomes }) => `${channelId} (${shard}) ${[...outcomes].join(" ")}`,
+      );
+      throw new Error(`not served again: ${late.join("; ")}`);
+    }
     await pause(10);
   }
 }
