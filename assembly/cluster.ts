@@ -28,6 +28,8 @@ import type { Closer, Foundation } from "./foundation.ts";
 const VERSION = "0.2.0";
 
 const INCARNATION_BYTES = 6;
+/** Of the time that a stop may take: the rest is for what comes after. */
+const DRAIN_SHARE = 0.6;
 
 export async function openCluster(
   config: ClusterConfig,
@@ -135,7 +137,8 @@ export async function openCluster(
     onDrain: (listener) => void drainListeners.push(listener),
     async drain() {
       placement.tell({ status: "draining" });
-      const empty = await placement.drain();
+      const { drainMs } = config.placement;
+      const empty = await placement.drain(Math.min(drainMs, config.node.stopWithinMs * DRAIN_SHARE));
       if (!empty) log.warn({}, "some shards had nowhere to go, and are left to the others");
     },
   };

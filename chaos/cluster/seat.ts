@@ -45,6 +45,8 @@ export interface Seat {
   shardOf(actorId: string): number;
   /** Name of the node that owns the shard, as this seat knows it. */
   ownerOf(shard: number): string;
+  /** For a failure: what this seat knows of the cluster. */
+  view(): string;
   /** What Consul says. */
   state(): Promise<ClusterState>;
   move(shard: number, to: string, force: boolean): Promise<void>;
@@ -102,6 +104,7 @@ export async function takeSeat(settings: Readonly<Record<string, string>>): Prom
     shardCount: config.runtime.shardCount,
     shardOf: (actorId) => shardOf(actorId, config.runtime.shardCount),
     ownerOf: (shard) => placement.placement.ownerOf(shard)?.nodeId.split("#")[0] ?? "",
+    view: () => JSON.stringify({ stats: placement.stats(), lead: placement.coordinator(), mail: node.stats().mail }),
     state,
     async move(shard, to, force) {
       const untilMs = performance.now() + ORDER_WITHIN_MS;
