@@ -129,7 +129,7 @@ describe("the manifests for Kubernetes", () => {
 
   it("give a stop the time that it may take: the wait before it, the stop, and no more than that before the kill", () => {
     const { node, placement } = resolveConfig(common);
-    expect(node.stopWithinMs).toBeGreaterThan(placement.drainMs);
+    expect(node.stopWithinMs * 0.6).toBeGreaterThanOrEqual(placement.drainMs); // as assembly/cluster.ts shares it out
     for (const { spec } of deployments) {
       const pod = spec?.template?.spec;
       const waitS = Number(pod?.containers[0]?.lifecycle?.preStop.exec.command[1] ?? 0);
