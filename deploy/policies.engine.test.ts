@@ -34,7 +34,7 @@ describe("deploy/consul/policy.hcl", () => {
         headers: { "x-consul-token": consulToken },
         body: JSON.stringify(body),
       });
-      expect(response.status, await response.clone().text()).toBe(200);
+      if (!response.ok) throw new Error(await response.text());
       return (await response.json()) as { readonly SecretID: string };
     };
     const rules = readFileSync(new URL("consul/policy.hcl", import.meta.url), "utf8");
