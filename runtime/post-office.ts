@@ -28,10 +28,10 @@ export interface Arrivals {
   arrived(service: string, id: string, mail: Mail, hops: number): void;
   /** The node that owns the actor, as far as is known here. */
   ownerOf(service: string, id: string): string | undefined;
-  /** Something that this node sent is lost for good to us. */
-  lostFrom(nodeId: string): void;
-  /** Something that we sent was lost on its way to this node. */
-  lostTo(nodeId: string): void;
+  /** Something that this node sent in this lane is lost for good to us. */
+  lostFrom(nodeId: string, lane: number): void;
+  /** Something that we sent in this lane was lost on its way to this node. */
+  lostTo(nodeId: string, lane: number): void;
 }
 
 export interface PostOfficeOptions {
@@ -334,7 +334,7 @@ export class PostOffice {
   #lost(from: string, lane: number): void {
     this.stats.lostIn += 1;
     this.#put(from, lane, { lost: { lane } }, 0);
-    this.#arrivals.lostFrom(from);
+    this.#arrivals.lostFrom(from, lane);
   }
 
   #open(from: string, batch: Batch): void {
@@ -346,7 +346,7 @@ export class PostOffice {
         if (inbound !== undefined) inbound.abandoned = true;
       } else if (lost) {
         this.stats.lostOut += 1;
-        this.#arrivals.lostTo(from);
+        this.#arrivals.lostTo(from, lost.lane);
       }
     }
   }
