@@ -40,6 +40,7 @@ export type { PlacementStats } from "./placement/stats.ts";
 export type { ShardTable } from "./placement/table.ts";
 export { type Random, randomBelow, seededRandom, systemRandom } from "./random.ts";
 export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
+export { isServiceId } from "./services.ts";
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";
 export { shardOf } from "./shard.ts";
 export { noTracer, type Span, type Tracer } from "./tracing.ts";

@@ -187,4 +187,22 @@ describe("a service that is no node", () => {
     expect(answers).toHaveLength(3);
     expect(a.stats().mail).toMatchObject({ malformed: 1, refused: 2 });
   });
+
+  it("is told that its call did not run when the owner it was passed on to is not there", async () => {
+    const settings = { servicesAllowed: ["bot:Presence.ask"] };
+    const { clock, cluster, onB, b } = await twoNodes(() => ({ ask: () => ({ presence: null }) }), settings);
+    const failures: unknown[] = [];
+    cluster.join("svc-bot#1", []).transport.open({
+      onBatch(_from, _lane, bytes) {
+        for (const { reply } of Batch.decode(bytes).envelopes) failures.push(reply?.failure);
+      },
+      onRequest() {},
+    });
+    const closed = b.close(); // and the table still names it
+    await clock.advance(100);
+    await closed;
+    cluster.request("n0", "bot", call("svc-bot#1", onB));
+    await clock.advance(20);
+    expect(failures).toMatchObject([{ code: "UNAVAILABLE", executed: 0, retryable: true }]);
+  });
 });

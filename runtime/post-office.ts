@@ -47,6 +47,8 @@ interface Bag {
   readonly lane: number;
   envelopes: Envelope[];
   calls: Call[];
+  /** Calls of services that wait for their answer, without the payload; most bags have none. */
+  passedOn: WireCall[] | undefined;
   /** About what the batch will have, encoded. */
   bytes: number;
 }
@@ -211,7 +213,7 @@ export class PostOffice {
     if (call.callId !== 0) this.#pending.delete(call.callId);
   }
 
-  #put(to: string, lane: number, envelope: Envelope, payloadBytes: number, call?: Call): void {
+  #put(to: string, lane: number, envelope: Envelope, payloadBytes: number, call?: Call): Bag {
     const key = `${lane}/${to}`;
     const bytes = payloadBytes + ENVELOPE_BYTES;
     let bags = this.#bags.get(key);
@@ -221,15 +223,17 @@ export class PostOffice {
     }
     let bag = bags.at(-1);
     if (bag === undefined || bag.bytes + bytes > this.#settings.batchBytesSoft) {
-      bag = { to, lane, envelopes: [], calls: [], bytes: 0 };
+      bag = { to, lane, envelopes: [], calls: [], passedOn: undefined, bytes: 0 };
       bags.push(bag);
     }
     bag.envelopes.push(envelope);
     bag.bytes += bytes;
     if (call !== undefined) bag.calls.push(call);
-    if (this.#leaving) return;
-    this.#leaving = true;
-    this.#clock.soon(() => this.#flush());
+    if (!this.#leaving) {
+      this.#leaving = true;
+      this.#clock.soon(() => this.#flush());
+    }
+    return bag;
   }
 
   #flush(): void {
@@ -240,10 +244,10 @@ export class PostOffice {
     }
   }
 
-  #send({ to, lane, envelopes, calls }: Bag): void {
+  #send({ to, lane, envelopes, calls, passedOn }: Bag): void {
     const whole = { protocol: PROTOCOL, link: this.#nextLink(to, lane), envelopes, ...noPieces };
     const bytes = Batch.encode(whole).finish();
-    const failed = () => this.#notDelivered(calls);
+    const failed = () => this.#notDelivered(calls, passedOn);
     const room = this.#transport.messageBytesMax - PIECE_ROOM_BYTES;
     if (bytes.byteLength <= room) return this.#hand(to, lane, bytes, failed);
     // Its own number is that of the first piece; the others follow.
@@ -277,8 +281,9 @@ export class PostOffice {
     });
   }
 
-  #notDelivered(calls: readonly Call[]): void {
+  #notDelivered(calls: readonly Call[], passedOn: readonly WireCall[] | undefined): void {
     this.stats.notDelivered += 1;
+    for (const call of passedOn ?? []) this.#refuse(call, runtimeErrors.UNAVAILABLE()); // (P1) holds for services too
     for (const call of calls) {
       if (!this.#pending.delete(call.callId)) continue;
       call.callId = 0;
@@ -367,7 +372,12 @@ export class PostOffice {
     const owner = this.#arrivals.ownerOf(call.service, id);
     if (owner === this.#nodeId) this.#receiveCall(this.#nodeId, call);
     else if (owner === undefined) this.#refuse(call, runtimeErrors.UNAVAILABLE());
-    else this.#put(owner, laneOf(id), { call: { ...call, hops: call.hops + 1 } }, call.payload.byteLength);
+    else {
+      const bag = this.#put(owner, laneOf(id), { call: { ...call, hops: call.hops + 1 } }, call.payload.byteLength);
+      if (call.callId === 0) return;
+      bag.passedOn ??= [];
+      bag.passedOn.push({ ...call, payload: nothing });
+    }
   }
 
   /** A call that was not begun. */

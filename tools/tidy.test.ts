@@ -23,6 +23,18 @@ describe("a planted violation is found", () => {
       'import { systemClock } from "../runtime/index.ts";',
       "boundary",
     ],
+    [
+      "a client for services that imports the server",
+      "client/service/nats.ts",
+      'import { connectNats } from "../../runtime/index.ts";',
+      "boundary",
+    ],
+    [
+      "an SDK for browsers that imports the client for services",
+      "client/client.ts",
+      'import { createService } from "./service/index.ts";',
+      "boundary",
+    ],
     ["a contract that imports code", "proto/codec.ts", 'import { assert } from "../runtime/index.ts";', "boundary"],
     [
       "a room entered by the window",
@@ -50,6 +62,12 @@ describe("what is allowed is not reported", () => {
       'import type { AccountStore } from "../../storage/accounts/index.ts";',
     ],
     ["the contract, for the SDK", "client/session.ts", 'import { ClientFrame } from "../proto/client.ts";'],
+    [
+      "the contracts between nodes, for the client for services",
+      "client/service/calls.ts",
+      'import { Batch } from "../../proto/index.ts";',
+    ],
+    ["what the client for services shares with the SDK", "client/service/calls.ts", 'import { x } from "../ports.ts";'],
     ["the port of time", "runtime/clock.ts", "monotonicMs: () => performance.now(),"],
     ["a word in a comment", "actors/user/user.ts", "// never Date.now() here"],
   ])("%s", (_what, file, text) => {

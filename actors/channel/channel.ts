@@ -38,6 +38,7 @@ import {
   type ActorContext,
   assert,
   type Handlers,
+  isServiceId,
   Later,
   type Lifecycle,
   type References,
@@ -328,6 +329,8 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   }
 
   async follow({ follower, leaseMs }: FollowRequest): Promise<FollowReply> {
+    // A follower names itself: nobody who is no service may be told of a channel for having been named.
+    if (!isServiceId(follower)) throw chatErrors.NOT_ALLOWED({ message: "Only an internal service can follow." });
     const lastId = this.#log.settled; // before the verify: what settles meanwhile is told
     const granted = this.#followers.add(follower, leaseMs);
     await this.#context.verify();

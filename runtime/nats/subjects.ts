@@ -1,12 +1,17 @@
 // The subjects of a cluster: few, and as long-lived as the node. Never one an actor.
 //
-//   madang.<cluster>.node.<id>.<lane>      batches for one node, or for one service, in one lane
+//   madang.<cluster>.node.<id>.<lane>      batches for one node in one lane
 //   madang.<cluster>.node.<id>.nack.<n>    where the server says that nobody listens: batch n was not delivered
+//   madang.<cluster>.service.<name>.<incarnation>.<lane>, .nack.<n>    the same for one service
 //   madang.<cluster>.route.<service>       batches of a service, for any node (queue group)
 //   madang.<cluster>.control.<id>          control messages for one node
 //   madang.<cluster>.control               control messages for all
+//
+// The name of a service is a token of its own, because a permission of NATS can leave out whole tokens only: that is how a
+// service is bound to its own inbox while its incarnation changes.
 
 import { assert } from "../errors.ts";
+import { parseServiceId } from "../services.ts";
 
 const TOKEN = /^[A-Za-z0-9_#~-]{1,120}$/;
 
@@ -30,10 +35,14 @@ export const ROUTE_QUEUE = "madang";
 export function subjectsOf(cluster: string): Subjects {
   assert(isToken(cluster), "the name of a cluster can stand in a subject");
   const root = `madang.${cluster}`;
+  const inbox = (id: string) => {
+    const service = parseServiceId(id);
+    return service === undefined ? `${root}.node.${id}` : `${root}.service.${service.name}.${service.incarnation}`;
+  };
   return {
-    lane: (id, lane) => `${root}.node.${id}.${lane}`,
-    nack: (id, batch) => `${root}.node.${id}.nack.${batch}`,
-    inbound: (id) => `${root}.node.${id}.>`,
+    lane: (id, lane) => `${inbox(id)}.${lane}`,
+    nack: (id, batch) => `${inbox(id)}.nack.${batch}`,
+    inbound: (id) => `${inbox(id)}.>`,
     routes: `${root}.route.*`,
     control: (id) => `${root}.control.${id}`,
     everybody: `${root}.control`,

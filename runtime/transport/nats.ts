@@ -6,7 +6,7 @@
 
 import type { Clock } from "../clock.ts";
 import type { Nats } from "../nats/connection.ts";
-import { ROUTE_QUEUE, type Subjects, tokenOf } from "../nats/subjects.ts";
+import { isToken, ROUTE_QUEUE, type Subjects, tokenOf } from "../nats/subjects.ts";
 import { LANES } from "../shard.ts";
 import type { Transport, TransportEvents } from "./port.ts";
 
@@ -71,7 +71,9 @@ class OnNats implements NatsTransport {
   send(to: string, lane: number, bytes: Uint8Array, notDelivered: () => void): void {
     const { nats, subjects, nodeId } = this.#options;
     const batch = ++this.#lastBatch;
-    if (nats.publish(subjects.lane(to, lane), bytes, subjects.nack(nodeId, batch))) {
+    // Who is told of something may have given the id himself, as a service that follows does: it must not become a subject
+    // that stands for something else.
+    if (isToken(to) && nats.publish(subjects.lane(to, lane), bytes, subjects.nack(nodeId, batch))) {
       this.#young.set(batch, notDelivered);
       if (!this.#rotating) this.#rotate();
     } else {
