@@ -42,6 +42,11 @@ export class LinksOut {
     }
   }
 
+  /** Something was sent to it, since it was last forgotten. */
+  has(nodeId: string): boolean {
+    return this.#links.has(nodeId);
+  }
+
   forget(nodeId: string): void {
     this.#links.delete(nodeId);
   }
