@@ -1,7 +1,7 @@
 # Madang. `make` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check test-engines bench services gen clean dist
+.PHONY: help run demo test check test-engines test-cluster bench services cluster gen clean dist
 
 TS := $(shell git ls-files '*.ts' '*.js' '*.proto' 2>/dev/null)
 
@@ -33,6 +33,9 @@ test: node_modules/.installed dist/.built ## Run all tests
 test-engines: node_modules/.installed ## Run the tests that need real servers, on servers started for them
 	@exec node --import tsx tools/services/main.ts -- npx --no-install vitest run --config vitest.engines.config.ts
 
+test-cluster: dist/.built ## Kill, pause and cut a cluster on real engines, and count what it promised
+	@exec node dist/chaos/cluster/main.js $(ARGS)
+
 check: node_modules/.installed ## Format, types, lint, boundaries, dead code, generated code
 	npx --no-install biome check .
 	npx --no-install tsc --noEmit
@@ -46,6 +49,10 @@ bench: dist/.built ## Measure speed and memory beside their baselines
 
 services: node_modules/.installed ## Start NATS, Consul, Cassandra and PostgreSQL on loopback, built at the first time
 	@exec node --import tsx tools/services/main.ts $(ARGS)
+
+NODES ?= 3
+cluster: dist/.built ## Start engines and a cluster on them: NODES actor nodes, two gateways, API, push
+	@exec node dist/tools/cluster/main.js --nodes $(NODES)
 
 gen: node_modules/.installed ## Generate proto/gen from the .proto files
 	npx --no-install tsx tools/gen.ts

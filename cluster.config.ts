@@ -94,7 +94,7 @@ export const defaults: ClusterConfig = {
     wsUrl: "",
     logLevel: "info",
     readyJson: false,
-    stopWithinMs: 15_000, // below the 30 s after which orchestrators kill
+    stopWithinMs: 25_000, // below the 30 s after which orchestrators kill
   },
   cluster: {
     name: "",

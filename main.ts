@@ -109,6 +109,7 @@ async function assemble(config: ClusterConfig, log: Logger, closers: Closer[], c
       node,
       refs,
       verifyTicket: createTicketCheck(createTokens(key, clock, config.http), accounts),
+      isOpen: (loginId) => accounts.isOpen(loginId),
       settings: config.gateway,
       elsewhere: otherGateway,
       tracer,

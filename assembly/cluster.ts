@@ -2,14 +2,12 @@
 // keeps the logs and what is derived from them, PostgreSQL the accounts.
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { ClusterConfig } from "../cluster.config.ts";
 import { sharedSigningKey } from "../gateway/index.ts";
 import { openJetStreamPushQueue, type PushQueue } from "../push/index.ts";
 import {
   type Clock,
-  type ConsulOptions,
   connectNats,
   createClusterPlacement,
   createConsulStore,
@@ -22,13 +20,16 @@ import {
   subjectsOf,
 } from "../runtime/index.ts";
 import { openPostgresAccounts } from "../storage/accounts/index.ts";
-import { openCqlStores, type RingAddress, type Stores } from "../storage/index.ts";
+import { openCqlStores, type Stores } from "../storage/index.ts";
+import { consulAddress, ringAddress } from "./addresses.ts";
 import type { Closer, Foundation } from "./foundation.ts";
 
 /** Of this program; nodes of two versions work together, and while they do nothing is balanced. */
-export const VERSION = "0.2.0";
+const VERSION = "0.2.0";
 
 const INCARNATION_BYTES = 6;
+/** Of the time that a stop may take: the rest is for what comes after. */
+const DRAIN_SHARE = 0.6;
 
 export async function openCluster(
   config: ClusterConfig,
@@ -141,30 +142,10 @@ export async function openCluster(
     onDrain: (listener) => void drainListeners.push(listener),
     async drain() {
       placement.tell({ status: "draining" });
-      const empty = await placement.drain();
+      const { drainMs } = config.placement;
+      const empty = await placement.drain(Math.min(drainMs, config.node.stopWithinMs * DRAIN_SHARE));
       if (!empty) log.warn({}, "some shards had nowhere to go, and are left to the others");
     },
-  };
-}
-
-/** Where Consul is, for whoever asks it. */
-export function consulAddress({ consul }: ClusterConfig): Pick<ConsulOptions, "address" | "token" | "ca"> {
-  return {
-    address: consul.address.includes("://") ? consul.address : `http://${consul.address}`,
-    ...(consul.token === "" ? {} : { token: consul.token }),
-    ...(consul.caFile === "" ? {} : { ca: readFileSync(consul.caFile, "utf8") }),
-  };
-}
-
-/** Where the ring is, for whoever opens it. */
-export function ringAddress({ cql }: ClusterConfig): RingAddress {
-  return {
-    contactPoints: cql.contactPoints,
-    keyspace: cql.keyspace,
-    ...(cql.dataCenter === "" ? {} : { localDataCenter: cql.dataCenter }),
-    ...(cql.user === "" ? {} : { credentials: { username: cql.user, password: cql.password } }),
-    ...(cql.caFile === "" ? {} : { tls: { ca: readFileSync(cql.caFile) } }),
-    translate: new Map(cql.translate.map((pair) => pair.split("=") as [string, string])),
   };
 }
 

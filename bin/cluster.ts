@@ -2,7 +2,7 @@
 // node from the same variables, and are no member.
 
 import { randomBytes } from "node:crypto";
-import { consulAddress } from "../assembly/cluster.ts";
+import { consulAddress } from "../assembly/addresses.ts";
 import { type ClusterConfig, ConfigError, resolveConfig } from "../cluster.config.ts";
 import {
   type ClusterState,

@@ -3,7 +3,7 @@
 // meanwhile. A channel that the person has left does not come back, nor how far the person had read.
 
 import { parseArgs } from "node:util";
-import { ringAddress } from "../assembly/cluster.ts";
+import { ringAddress } from "../assembly/addresses.ts";
 import { ConfigError, resolveConfig } from "../cluster.config.ts";
 import { parseChannelId } from "../proto/index.ts";
 import { MadangError } from "../runtime/index.ts";

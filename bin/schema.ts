@@ -1,6 +1,6 @@
 // `madang schema apply`: makes the tables of a cluster, or brings them to this version. Safe to run twice, and at once.
 
-import { ringAddress } from "../assembly/cluster.ts";
+import { ringAddress } from "../assembly/addresses.ts";
 import { ConfigError, resolveConfig } from "../cluster.config.ts";
 import { systemClock as clock, MadangError, silentLogger } from "../runtime/index.ts";
 import { applyAccountsSchema } from "../storage/accounts/index.ts";

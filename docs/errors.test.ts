@@ -10,6 +10,7 @@ import { httpErrors, statusOf } from "../gateway/http/errors.ts";
 import { ErrorCode } from "../proto/index.ts";
 import { type ErrorKind, runtimeErrors } from "../runtime/index.ts";
 import { natsErrors } from "../runtime/nats/errors.ts";
+import { clusterErrors } from "../runtime/placement/errors.ts";
 import { accountErrors } from "../storage/accounts/errors.ts";
 import { storageErrors } from "../storage/index.ts";
 
@@ -22,6 +23,7 @@ const lists: Readonly<Record<string, Readonly<Record<string, ErrorKind>>>> = {
   "gateway/http/errors.ts": httpErrors.kinds,
   "runtime/errors.ts": runtimeErrors.kinds,
   "runtime/nats/errors.ts": natsErrors.kinds,
+  "runtime/placement/errors.ts": clusterErrors.kinds,
   "storage/accounts/errors.ts": accountErrors.kinds,
   "storage/errors.ts": storageErrors.kinds,
 };

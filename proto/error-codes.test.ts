@@ -21,6 +21,14 @@ const indoors = [
   "NATS_UNREACHABLE", // at the start
   "NATS_REFUSED",
   "NATS_UNFIT",
+  "CONSUL_UNREACHABLE",
+  "CONSUL_FORBIDDEN",
+  "CONSUL_GARBAGE",
+  "CONTROL_UNREACHABLE",
+  "SHARD_COUNT_MISMATCH",
+  "NAME_IN_USE",
+  "CLOCK_SKEW",
+  "PLACEMENT_CORRUPT",
   "DATA_FOLDER_IN_USE",
   "SCHEMA_TOO_NEW",
   "SCHEMA_MISSING",
@@ -30,6 +38,11 @@ const indoors = [
   "DATABASE_REFUSED",
   "NO_FREE_WORKER", // there are 1,024
   "STORE_CLOSED", // at the stop
+  "NOT_COORDINATOR", // told to an operator
+  "NO_SUCH_SHARD",
+  "NO_SUCH_NODE",
+  "NOT_MOVED",
+  "NOT_DRAINED",
 ];
 
 /** In the contract without a list that holds them. */
@@ -70,6 +83,7 @@ it("every list of the house is found", () => {
   expect(names).toEqual([
     "accountErrors",
     "chatErrors",
+    "clusterErrors",
     "gatewayErrors",
     "httpErrors",
     "natsErrors",

@@ -1,5 +1,4 @@
 // The door of push notifications: the queue that the user actors fill, and the worker that empties it.
-export { pushErrors } from "./errors.ts";
 export { createLogProvider, logRegistration } from "./provider/log.ts";
 export type { Notification, PushOutcome, PushProvider, Registration } from "./provider/port.ts";
 export { type JetStreamPushQueueOptions, openJetStreamPushQueue } from "./queue/jetstream.ts";

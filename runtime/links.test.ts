@@ -79,4 +79,15 @@ describe("the sender's side of a link", () => {
     links.beat(say);
     expect(beats).toEqual([]);
   });
+
+  it("goes on above what it has said when a node that was thought dead is spoken to again", () => {
+    const out = new LinksOut(2);
+    const there = new LinksIn(1_000);
+    const say = (lane: number) => there.accept("me", lane, batch(out.next("sleeper", lane)), false);
+    for (let at = 0; at < 5; at++) expect(say(0)).toEqual({ kind: "take", lost: false });
+    out.forget("sleeper");
+    expect(say(0).kind).toBe("take");
+    expect(say(3).kind).toBe("take");
+    expect(say(0)).toEqual({ kind: "take", lost: false });
+  });
 });

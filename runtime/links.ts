@@ -1,7 +1,8 @@
 // Links: what one node incarnation sends another in one lane, numbered, so that the receiver knows when something was lost
 // on the way. The network itself tells nobody.
 //
-// (L1) Numbers of a link rise by one from 1; a beat repeats the last one while the link is in use and for some time after.
+// (L1) Numbers of a link rise by one, and never go back while both incarnations live: a node that was thought dead may only have
+//      slept, and takes nothing of a number that it has seen. A beat repeats the last one while the link is in use and for some time after.
 // (L2) A batch is taken at most once, and never after a later one.
 // (L3) A batch that came in pieces is whole or is not taken at all.
 // (L4) Whatever was not taken is told as lost, at the latest with the first beat that gets through.
@@ -13,6 +14,8 @@ export class LinksOut {
   /** By receiver and lane. */
   readonly #links = new Map<string, LinkOut[]>();
   readonly #beatsAfterUse: number;
+  /** Above every number of a link that was forgotten. */
+  #base = 0;
 
   constructor(beatsAfterUse: number) {
     this.#beatsAfterUse = beatsAfterUse;
@@ -21,7 +24,7 @@ export class LinksOut {
   next(to: string, lane: number): number {
     let lanes = this.#links.get(to);
     if (lanes === undefined) {
-      lanes = Array.from({ length: LANES }, () => ({ last: 0, beatsLeft: 0 }));
+      lanes = Array.from({ length: LANES }, () => ({ last: this.#base, beatsLeft: 0 }));
       this.#links.set(to, lanes);
     }
     const link = lanes[lane] as LinkOut;
@@ -47,7 +50,9 @@ export class LinksOut {
     return this.#links.has(nodeId);
   }
 
+  /** Whoever is met for the first time after that is told of a loss that was none, once; it does no harm. */
   forget(nodeId: string): void {
+    for (const { last } of this.#links.get(nodeId) ?? []) this.#base = Math.max(this.#base, last);
     this.#links.delete(nodeId);
   }
 }

@@ -33,6 +33,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
 const sideDoors: Readonly<Record<string, readonly string[]>> = {
   "proto/client.ts": ["client", "bin", "tools", "bench"],
   "client/node.ts": ["bin", "tools", "bench"],
+  "assembly/addresses.ts": ["bin"],
 };
 
 /** Rooms within a room that have a door of their own. */

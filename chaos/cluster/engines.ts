@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { type Chatter, gather, percentile, statePromises, until } from "./chatter.ts";
 import { ms } from "./nodes.ts";
-import { createPoster } from "./poster.ts";
+import { gatherPosters, startPosting } from "./poster.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
 
@@ -76,49 +76,33 @@ async function oneMemberDown({ world, chatter }: Stage): Promise<void> {
 /** The third is still down. */
 async function twoMembersDown({ world, chatter, seat }: Stage): Promise<void> {
   const [, second, third] = world.services.cassandra;
-  const people = await seat.people(POSTERS * 2);
-  const posters = Array.from({ length: POSTERS }, (_, at) =>
-    createPoster(seat, people[at * 2] as number, people[at * 2 + 1] as number, 50),
-  );
-  const running = posters.map((poster) => poster.run());
-  const acked = () => posters.reduce((sum, poster) => sum + poster.acked.length, 0);
-  await until("the posters are served", () => posters.every((poster) => poster.acked.length > 2), 20_000);
+  const posting = startPosting(await gatherPosters(seat, POSTERS, 50));
+  const { posters } = posting;
+  await until("the posters are served", () => posters.every(({ acked }) => acked.length > 2), 20_000);
   await second?.kill();
   await pause(3_000); // what was under way ends
-  const ackedBefore = acked();
-  const chatterBefore = chatter.texts.filter(({ ackedMs }) => ackedMs < Infinity).length;
-  for (const poster of posters) poster.outcomes.clear();
+  const textsAcked = () => chatter.texts.filter(({ ackedMs }) => ackedMs < Infinity).length;
+  const postsBefore = posting.acked();
+  const textsBefore = textsAcked();
+  posting.forgetOutcomes();
   await pause(8_000);
-  const chatterAfter = chatter.texts.filter(({ ackedMs }) => ackedMs < Infinity).length;
-  const outcomes = new Map<string, number>();
-  for (const poster of posters)
-    for (const [name, count] of poster.outcomes) outcomes.set(name, (outcomes.get(name) ?? 0) + count);
-  world.fact(
-    acked() === ackedBefore && chatterAfter === chatterBefore,
-    `two of three members down: ${acked() - ackedBefore} posts and ${chatterAfter - chatterBefore} texts acknowledged; ` +
-      `calls end as ${[...outcomes].map(([name, count]) => `${count} ${name}`).join(", ")}`,
-  );
-  const late = posters.reduce((sum, poster) => sum + poster.late, 0);
-  world.fact(late === 0 && outcomes.size > 0, `each call ended within its deadline (${late} late)`);
+  const posts = posting.acked() - postsBefore;
+  const texts = textsAcked() - textsBefore;
+  world.fact(posts + texts === 0, `two of three members down: ${posts} posts and ${texts} texts acknowledged`);
+  world.fact(posting.late() === 0, `each call ended within its deadline: ${posting.outcomes()}`);
   const startedMs = performance.now();
   await Promise.all([second?.start(), third?.start()]);
   const readyMs = performance.now();
-  await until(
-    "all posters are served again",
-    () => posters.every((poster) => poster.open.size < 4 || poster.acked.at(-1)),
-    60_000,
-  );
-  const resumed = acked();
-  await until("acks come again", () => acked() > resumed + POSTERS, 60_000);
+  const resumed = posting.acked();
+  await until("acks come again", () => posting.acked() > resumed + POSTERS, 60_000);
   world.fact(
     true,
     `all resumes without a restart: acks ${ms(performance.now() - readyMs)} after the members answer again ` +
       `(which took them ${ms(readyMs - startedMs)})`,
   );
-  for (const poster of posters) poster.stop();
-  await Promise.all(running);
+  await posting.stop();
   world.fact(
-    posters.every((poster) => poster.open.size === 0),
+    posters.every(({ open }) => open.size === 0),
     "what was open meanwhile is acknowledged in the end",
   );
 }
@@ -190,9 +174,12 @@ async function consulAway({ world, chatter, seat }: Stage): Promise<void> {
   world.fact(true, `Consul is back: a move is carried out within ${ms(performance.now() - backMs)}`);
 }
 
-async function natsAway({ world, chatter }: Stage): Promise<void> {
+async function natsAway({ world, chatter, seat }: Stage): Promise<void> {
+  const posting = startPosting(await gatherPosters(seat, POSTERS, 50));
+  await until("the posters are served", () => posting.posters.every(({ acked }) => acked.length > 2), 20_000);
   await world.services.nats.kill();
   await pause(NATS_AWAY_MS);
+  world.fact(posting.late() === 0, `without NATS each call ends within its deadline: ${posting.outcomes()}`);
   await world.services.nats.start();
   const backMs = performance.now();
   const channels = [...chatter.channels, chatter.group];
@@ -206,5 +193,6 @@ async function natsAway({ world, chatter }: Stage): Promise<void> {
     true,
     `NATS gone for ${NATS_AWAY_MS / 1_000} s and back: every channel is served again within ${ms(longest)}`,
   );
-  await pause(5_000);
+  await posting.stop();
+  await pause(3_000);
 }

@@ -2,6 +2,8 @@
 // command line, those only; `--list` tells them. `--logs FOLDER` keeps what the nodes write. The last line counts the facts.
 
 import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { startServices } from "../../tools/services/index.ts";
@@ -78,6 +80,7 @@ async function main(): Promise<void> {
         await within(scenario.withinMs, scenario.run(world));
       } catch (error) {
         fact(false, `it ran to its end: ${error instanceof Error ? error.stack : String(error)}`);
+        if (values.logs !== undefined) await keepMetrics(clusters, values.logs);
       }
       await Promise.all(clusters.map((cluster) => cluster.stop()));
     }
@@ -88,6 +91,23 @@ async function main(): Promise<void> {
   process.stdout.write(`${passed} passed, ${failed.length} failed\n`);
   process.exit(failed.length > 0 ? 1 : 0); // clients of a broken scenario may hold it
 }
+
+/** What each node counts at the moment of a failure, beside its log. */
+async function keepMetrics(clusters: readonly Cluster[], folder: string): Promise<void> {
+  for (const cluster of clusters) {
+    for (const { name, httpUrl, alive } of cluster.nodes.values()) {
+      if (!alive) continue;
+      const signal = AbortSignal.timeout(METRICS_WITHIN_MS);
+      const text = await fetch(`${httpUrl}/metrics`, { signal }).then(
+        (response) => response.text(),
+        (error: unknown) => String(error),
+      );
+      await writeFile(join(folder, `${cluster.name}.${name}.metrics`), text);
+    }
+  }
+}
+
+const METRICS_WITHIN_MS = 2_000;
 
 function within<T>(ms: number, task: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {

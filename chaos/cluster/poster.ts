@@ -90,3 +90,47 @@ export function createPoster(seat: Seat, userId: number, peerId: number, pauseMs
   };
   return poster;
 }
+
+/** Several who post, each to a channel of two people of its own. */
+export interface Posting {
+  readonly posters: readonly Poster[];
+  acked(): number;
+  late(): number;
+  /** How calls ended but for `ok`, in words. */
+  outcomes(): string;
+  forgetOutcomes(): void;
+  /** No more numbers; resolves when each is answered. */
+  stop(): Promise<void>;
+}
+
+export function startPosting(posters: readonly Poster[]): Posting {
+  const running = posters.map((poster) => poster.run());
+  const sum = (of: (poster: Poster) => number) => posters.reduce((total, poster) => total + of(poster), 0);
+  return {
+    posters,
+    acked: () => sum(({ acked }) => acked.length),
+    late: () => sum(({ late }) => late),
+    outcomes() {
+      const total = new Map<string, number>();
+      for (const { outcomes } of posters) {
+        for (const [outcome, count] of outcomes) total.set(outcome, (total.get(outcome) ?? 0) + count);
+      }
+      total.delete("ok");
+      return [...total].map(([outcome, count]) => `${count} ${outcome}`).join(", ") || "all ok";
+    },
+    forgetOutcomes() {
+      for (const { outcomes } of posters) outcomes.clear();
+    },
+    async stop() {
+      for (const poster of posters) poster.stop();
+      await Promise.all(running);
+    },
+  };
+}
+
+export async function gatherPosters(seat: Seat, count: number, pauseMs: number): Promise<Poster[]> {
+  const people = await seat.people(count * 2);
+  return Array.from({ length: count }, (_, at) =>
+    createPoster(seat, people[at * 2] as number, people[at * 2 + 1] as number, pauseMs),
+  );
+}

@@ -2,7 +2,7 @@
 // operator does.
 
 import { randomBytes } from "node:crypto";
-import { consulAddress } from "../../assembly/cluster.ts";
+import { consulAddress } from "../../assembly/addresses.ts";
 import { noFence, noWakeList } from "../../assembly/foundation.ts";
 import { type ClusterConfig, resolveConfig } from "../../cluster.config.ts";
 import { ChannelService, PresenceService, UserService } from "../../proto/index.ts";
@@ -32,6 +32,8 @@ const random = systemRandom;
 const log = silentLogger;
 
 const ORDER_WITHIN_MS = 30_000;
+/** Nobody is waited for. */
+const FORCED_WITHIN_MS = 1_500;
 
 export interface Seat {
   readonly node: Node;
@@ -43,6 +45,8 @@ export interface Seat {
   shardOf(actorId: string): number;
   /** Name of the node that owns the shard, as this seat knows it. */
   ownerOf(shard: number): string;
+  /** For a failure: what this seat knows of the cluster. */
+  view(): string;
   /** What Consul says. */
   state(): Promise<ClusterState>;
   move(shard: number, to: string, force: boolean): Promise<void>;
@@ -100,16 +104,27 @@ export async function takeSeat(settings: Readonly<Record<string, string>>): Prom
     shardCount: config.runtime.shardCount,
     shardOf: (actorId) => shardOf(actorId, config.runtime.shardCount),
     ownerOf: (shard) => placement.placement.ownerOf(shard)?.nodeId.split("#")[0] ?? "",
+    view: () => JSON.stringify({ stats: placement.stats(), lead: placement.coordinator(), mail: node.stats().mail }),
     state,
     async move(shard, to, force) {
-      const { coordinator, clusterId } = await state();
-      // Orders come from somebody who is no member.
-      const operator = `cli-${randomBytes(4).toString("hex")}#1`;
-      const asking = createNatsControl({ nats: await connect(true), subjects, nodeId: operator });
-      const order = { control: asking, clusterId, to: coordinator.nodeId, settings: config.placement, clock };
-      await giveOrder({ ...order, order: { move: { shard, to, force } }, withinMs: ORDER_WITHIN_MS }).finally(() =>
-        asking.close(),
-      );
+      const untilMs = performance.now() + ORDER_WITHIN_MS;
+      for (;;) {
+        const { coordinator, clusterId, table } = await state();
+        if (table?.owners[shard]?.nodeId.split("#")[0] === to) return;
+        // Orders come from somebody who is no member. A coordinator that sleeps does not answer: there will be another.
+        const operator = `cli-${randomBytes(4).toString("hex")}#1`;
+        const asking = createNatsControl({ nats: await connect(true), subjects, nodeId: operator });
+        const order = { control: asking, clusterId, to: coordinator.nodeId, settings: config.placement, clock };
+        const withinMs = force ? FORCED_WITHIN_MS : ORDER_WITHIN_MS;
+        try {
+          await giveOrder({ ...order, order: { move: { shard, to, force } }, withinMs });
+          return;
+        } catch (error) {
+          if (performance.now() > untilMs) throw error;
+        } finally {
+          await asking.close();
+        }
+      }
     },
     async people(count) {
       const made: number[] = [];

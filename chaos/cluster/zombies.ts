@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { types } from "cassandra-driver";
 import { type Random, randomBelow, seededRandom } from "../../runtime/index.ts";
 import { type Faults, findFaults } from "./final.ts";
-import { createPoster, type Poster } from "./poster.ts";
+import { createPoster, type Poster, startPosting } from "./poster.ts";
 import { openRingProxy, type RingProxy } from "./proxy.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
@@ -29,7 +29,7 @@ export const zombies: Scenario = {
   async run(world) {
     const stage = await setStage(world);
     const { posters, seat, say } = stage;
-    const running = posters.map((poster) => poster.run());
+    const posting = startPosting(posters);
     try {
       await served(posters, posters);
       const random = seededRandom(SEED);
@@ -46,10 +46,17 @@ export const zombies: Scenario = {
         if (round % 5 === 4 || round === kinds.length - 1) say(stage.tally(`after ${round + 1} rounds`));
       }
       await served(posters, posters);
-    } finally {
+    } catch (error) {
+      const { table } = await seat.state();
       for (const poster of posters) poster.stop();
+      for (const { channelId, shard, open } of posters) {
+        if (open.size > 0)
+          say(`${channelId} in ${shard}: here ${seat.ownerOf(shard)}, Consul ${table?.owners[shard]?.nodeId}`);
+      }
+      say(seat.view());
+      throw error;
     }
-    await Promise.all(running);
+    await posting.stop();
     const { takeovers, pauses, takeoversOfThree } = stage.counts;
     const { fact } = world;
     fact(takeovers >= 200, `${takeovers} takeovers from an owner that slept with an append in flight and unsettled`);
@@ -63,9 +70,7 @@ export const zombies: Scenario = {
       const found = await findFaults(contact, stage.keyspace, posters, level);
       tell(world, found, name);
     }
-    const acks = posters.reduce((sum, { acked }) => sum + acked.length, 0);
-    const late = posters.reduce((sum, poster) => sum + poster.late, 0);
-    fact(late === 0, `each of the calls ended within its deadline (${acks} ok; ${outcomes(posters)})`);
+    fact(posting.late() === 0, `each call ended within its deadline: ${posting.acked()} ok, ${posting.outcomes()}`);
     await seat.close();
     await stage.close();
   },
@@ -203,19 +208,14 @@ async function served(of: readonly Poster[], all: readonly Poster[]): Promise<vo
   const untilMs = performance.now() + SERVED_WITHIN_MS;
   const waiting = () => of.filter((poster) => poster.acked.length < (before.get(poster) ?? 0) + 2);
   while (waiting().length > 0) {
-    if (performance.now() > untilMs)
-      throw new Error(`not served again: ${waiting().map(({ channelId }) => channelId)}`);
+    if (performance.now() > untilMs) {
+      const late = waiting().map(
+        ({ channelId, shard, outcomes }) => `${channelId} (${shard}) ${[...outcomes].join(" ")}`,
+      );
+      throw new Error(`not served again: ${late.join("; ")}`);
+    }
     await pause(10);
   }
-}
-
-function outcomes(posters: readonly Poster[]): string {
-  const sum = new Map<string, number>();
-  for (const poster of posters) {
-    for (const [outcome, count] of poster.outcomes) sum.set(outcome, (sum.get(outcome) ?? 0) + count);
-  }
-  sum.delete("ok");
-  return [...sum].map(([outcome, count]) => `${count} ${outcome}`).join(", ");
 }
 
 function shuffled<T>(random: Random, list: readonly T[]): T[] {

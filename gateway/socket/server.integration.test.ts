@@ -303,3 +303,26 @@ describe("the end", () => {
     await expect.poll(state).toBe(PresenceState.OFFLINE);
   });
 });
+
+describe("a session whose user's actor leaves its node", () => {
+  const sessionOf = async (client: Client) =>
+    (await client.next((frame) => frame.welcome != null)).welcome?.sessionId as number;
+
+  it("is attached where the actor is then, and told to sync", async () => {
+    const { join, reattach } = await start();
+    const [ann, bob] = await Promise.all([join(1), join(2)]);
+    reattach(await sessionOf(bob));
+    await bob.next((frame) => frame.syncNeeded != null);
+    await ann.ask(say("d1.2", 1, "are you there?"));
+    await bob.next((frame) => frame.delivery != null);
+  });
+
+  it("ends if its log-in has ended meanwhile, which the actor had no time to tell", async () => {
+    const { join, reattach, endedLogIns } = await start();
+    const bob = await join(2);
+    endedLogIns.add("l");
+    reattach(await sessionOf(bob));
+    await bob.closed;
+    expect(bob.frames.at(-1)?.goAway?.reason).toBe(GoAwayReason.SESSION_ENDED);
+  });
+});

@@ -8,6 +8,7 @@ import {
   ChannelService,
   ClientFrame,
   type Entry,
+  GatewayService,
   PresenceService,
   ServerFrame,
   UserService,
@@ -38,6 +39,10 @@ export interface Rig {
   /** Connects and says hello; resolves when the device is caught up. */
   join(userId: number, deviceId?: number, cursor?: number): Promise<Client>;
   close(): Promise<void>;
+  /** Log-ins that have ended, as the account store knows them. */
+  readonly endedLogIns: Set<string>;
+  /** As a user's actor does that leaves its node. */
+  reattach(sessionId: number): void;
 }
 
 export interface Client {
@@ -86,7 +91,9 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     user: node.references(UserService),
     presence: node.references(PresenceService),
   };
+  const endedLogIns = new Set<string>();
   const sockets = createSocketServer({
+    isOpen: async (loginId) => !endedLogIns.has(loginId),
     elsewhere: () => "",
     tracer: noTracer,
     node,
@@ -119,6 +126,9 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     sockets,
     refs,
     friends,
+    endedLogIns,
+    reattach: (sessionId) =>
+      node.references(GatewayService)(node.nodeId).reattach({ sessionId, epoch: Number.MAX_SAFE_INTEGER }),
     connect: (options = {}) => connect(url, options),
     async join(userId, deviceId = userId * 10, cursor = 0) {
       const client = await connect(url, {});

@@ -55,6 +55,8 @@ export interface SocketServerOptions {
   readonly node: Node;
   readonly refs: ActorRefs;
   readonly verifyTicket: (ticket: string) => Promise<TicketClaims>;
+  /** Whether a log-in has not ended. Asked when a session is attached anew; if that fails, it is left at that. */
+  readonly isOpen: (loginId: string) => Promise<boolean>;
   readonly settings: GatewaySettings;
   readonly tracer: Tracer;
   /** Address of another gateway, for clients that are sent away; empty if there is none. */
@@ -445,12 +447,22 @@ class Server implements SocketServer {
       this.#outbox.tellToSync(session);
       this.#report(session, session.silent ? SessionState.SILENT : SessionState.ALIVE); // its presence may have moved too
       this.#attached(session);
+      void this.#endIfLoggedOut(session.id, loginId);
     } catch (thrown) {
       session.attachment = "idle";
       const error = toMadangError(thrown);
       if (error.code === "UNAUTHENTICATED") return this.#goAway(session.id, GoAwayReason.SESSION_ENDED);
       log.warn({ session: session.id, error }, "a session could not be attached anew");
       this.#end(session, GoAwayReason.SHUTDOWN, GOING_AWAY);
+    }
+  }
+
+  /** A log-out is told by the user's actor, and what one actor was about to tell the next one does not know. */
+  async #endIfLoggedOut(sessionId: number, loginId: string): Promise<void> {
+    try {
+      if (!(await this.#options.isOpen(loginId))) this.#goAway(sessionId, GoAwayReason.SESSION_ENDED);
+    } catch (error) {
+      this.#options.log.debug({ session: sessionId, error }, "whether a log-in has ended could not be asked");
     }
   }
 

@@ -38,6 +38,7 @@ export interface ConsulRequest {
 const TIMEOUT_MS = 3_000;
 /** Two blocking queries, and what else a node does at once. */
 const SOCKETS_MAX = 8;
+const STATUS_TOO_MANY = 429;
 /** The largest that is asked for, all members, is a few hundred KB in a cluster of a thousand nodes. */
 const ANSWER_BYTES_MAX = 4_194_304;
 
@@ -89,10 +90,13 @@ export class ConsulClient {
       const token = this.#options.token ? "the token" : "a call without a token";
       throw clusterErrors.CONSUL_FORBIDDEN({ message: `Consul at ${this.#where} refuses ${token}: ${said}` });
     }
-    if (status >= 500) {
-      throw clusterErrors.CONSUL_UNREACHABLE({ message: `Consul at ${this.#where} answers ${status}: ${said}` });
-    }
+    if (status >= 500 || status === STATUS_TOO_MANY) throw this.unready(status, said);
     throw clusterErrors.CONSUL_GARBAGE({ message: `${this.#where} answers ${status}, not as Consul does: ${said}` });
+  }
+
+  /** It answers, and cannot help now: no leader, or too much to do. */
+  unready(status: number, said: string): Error {
+    return clusterErrors.CONSUL_UNREACHABLE({ message: `Consul at ${this.#where} answers ${status}: ${said}` });
   }
 
   garbage(path: string, cause: unknown): Error {

@@ -154,12 +154,11 @@ class ConsulStore implements PlacementStore {
 
   async putMember(nodeId: string, bytes: Uint8Array, session: string): Promise<boolean> {
     const path = `/v1/kv/${this.#prefix}members/${encodeURIComponent(nodeId)}?acquire=${session}`;
-    // 500 with "invalid session" is how Consul says that the session has ended.
-    const { status, body } = await this.#client.call(path, { method: "PUT", body: bytes, accept: [500, 400] });
+    const { status, body } = await this.#client.call(path, { method: "PUT", body: bytes, accept: [400, 500] });
     const said = new TextDecoder().decode(body).trim();
     if (status === 200) return said === "true";
-    if (said.includes("invalid session")) return false;
-    throw this.#client.garbage(path, new Error(said.slice(0, 200)));
+    if (said.includes("invalid session")) return false; // so says Consul that it has ended
+    throw this.#client.unready(status, said.slice(0, 200));
   }
 
   async members(): Promise<readonly StoredMember[]> {

@@ -111,13 +111,17 @@ describe("three nodes on Consul and NATS", () => {
   const measured: Record<string, number> = {};
 
   it("share the shards", async () => {
+    const startedMs = clock.monotonicMs();
     await Promise.all([start("a#1"), start("b#1"), start("c#1")]);
-    measured.togetherMs = await whole(5_000);
+    await whole(5_000);
+    measured.togetherMs = Math.round(clock.monotonicMs() - startedMs);
   });
 
   it("give a newcomer its part", async () => {
+    const startedMs = clock.monotonicMs();
     await start("d#1");
-    measured.newcomerMs = await whole(10_000);
+    await whole(10_000);
+    measured.newcomerMs = Math.round(clock.monotonicMs() - startedMs);
     const leader = running.find(({ placement }) => placement.coordinator().phase === "working");
     const { count, sum, max } = leader?.placement.stats().handoffMs ?? { count: 0, sum: 0, max: 0 };
     measured.handoffs = count;

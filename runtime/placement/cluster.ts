@@ -6,14 +6,14 @@
 // (K3) A node that must not join writes nothing.
 
 import { type ControlMessage, type Order, type SurveyReply, type Tenures } from "../../proto/index.ts";
-import type { Clock, Timer } from "../clock.ts";
+import { type Clock, pause, type Timer } from "../clock.ts";
 import type { Control } from "../control/port.ts";
 import { type MadangError, toMadangError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { Detector, predecessors, successors } from "../membership/detector.ts";
 import type { Member, Membership } from "../membership/port.ts";
-import { Roster } from "../membership/roster.ts";
+import type { Roster } from "../membership/roster.ts";
 import { MemberSession } from "../membership/session.ts";
+import { type Condition, Vigil } from "../membership/vigil.ts";
 import type { Random } from "../random.ts";
 import type { Candidate } from "./balance.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -62,7 +62,7 @@ export interface ClusterPlacement {
    */
   check(): Promise<void>;
   /**
-   * Joins. Rejects with SHARD_COUNT_MISMATCH, NAME_IN_USE, CLUSTER_MISMATCH, CLOCK_SKEW, PLACEMENT_CORRUPT,
+   * Joins, and resolves when the table is known. Rejects with SHARD_COUNT_MISMATCH, NAME_IN_USE, CLUSTER_MISMATCH, CLOCK_SKEW, PLACEMENT_CORRUPT,
    * CONTROL_UNREACHABLE or one of Consul's, and has written nothing then.
    */
   start(): Promise<void>;
@@ -81,27 +81,15 @@ export function createClusterPlacement(options: ClusterPlacementOptions): Cluste
   return new ClusterNode(options);
 }
 
-/** Longer than a tick takes: the process, or the machine, stood still meanwhile. */
-const STOOD_STILL_MS = 1_500;
-/** A vote is repeated each second; one repetition may be lost. */
-const VOTE_MS = 2_500;
-/** Two, so that one broken way between two nodes makes nobody dead. */
-const VOTES_NEEDED = 2;
-
 class ClusterNode implements ClusterPlacement {
   readonly placement: Directory;
   readonly membership: Roster;
   readonly #options: ClusterPlacementOptions;
   readonly #nodeId: string;
   readonly #stats = newStats();
-  readonly #detector: Detector;
+  readonly #vigil: Vigil;
   readonly #session: MemberSession;
   readonly #watches: Watch[] = [];
-  readonly #draining = new Map<string, boolean>();
-  readonly #leaseOver = new Map<string, boolean>();
-  /** Dead by the votes, as this node has ruled while it is the coordinator. */
-  readonly #dead = new Set<string>();
-  readonly #suspected = new Set<string>();
   #member: Member;
   #clusterId = "";
   #phase: "new" | "entering" | "joined" | "closed" = "new";
@@ -111,9 +99,7 @@ class ClusterNode implements ClusterPlacement {
   #leaderlessSinceMs: number | undefined;
   #taking = false;
   #timer: Timer | undefined;
-  #tickedAtMs = 0;
   #beatAtMs = Number.NEGATIVE_INFINITY;
-  #ruling = "";
   #refreshing = false;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
   #refreshTimer: Timer | undefined;
@@ -124,14 +110,8 @@ class ClusterNode implements ClusterPlacement {
     this.#options = options;
     this.#member = member;
     this.#nodeId = member.nodeId;
-    this.#detector = new Detector(clock.monotonicMs());
-    this.membership = new Roster({
-      own: member,
-      absentMs: settings.absentMs,
-      nowMs: () => clock.monotonicMs(),
-      silenceMs: (nodeId) => this.#detector.silenceMs(nodeId, clock.monotonicMs()),
-    });
-    this.membership.onLeft((nodeId) => this.#departed(nodeId));
+    this.#vigil = new Vigil(member, settings, clock);
+    this.membership = this.#vigil.roster;
     this.#session = new MemberSession({
       store,
       settings,
@@ -159,12 +139,12 @@ class ClusterNode implements ClusterPlacement {
   /** From now on this node hears what others say, and answers nobody. */
   #enter(): Entrance {
     if (this.#entrance !== undefined) return this.#entrance;
-    const { control, clock } = this.#options;
+    const { control } = this.#options;
     this.#phase = "entering";
     control.open({
       onMessage: (from, bytes) => this.#received(from, bytes),
       onConnected: (connected) => {
-        if (connected) this.#detector.restart(clock.monotonicMs());
+        if (connected) this.#vigil.restart();
       },
     });
     this.#entrance = createEntrance({
@@ -195,21 +175,31 @@ class ClusterNode implements ClusterPlacement {
       this.#phase = "closed";
       await this.#session.close();
       await control.close();
+      store.close();
       throw error;
+    }
+    await this.#tableKnown();
+  }
+
+  /** So that whoever asks this node is not told that nobody owns anything. Not for ever: traffic has its own deadlines. */
+  async #tableKnown(): Promise<void> {
+    const { clock, settings } = this.#options;
+    const untilMs = clock.monotonicMs() + settings.suspectMs * 2;
+    while (this.placement.table === undefined && this.#phase === "joined" && clock.monotonicMs() < untilMs) {
+      await pause(clock, settings.tickMs / 5);
     }
   }
 
   #joined(replaces: readonly string[]): void {
-    const { store, clock } = this.#options;
+    const { store } = this.#options;
     this.#phase = "joined";
-    this.#detector.restart(clock.monotonicMs());
+    this.#vigil.restart();
     const member = new TextDecoder().decode(encodeValue(this.#member));
     this.#broadcast({ greeting: { member, replaces: [...replaces] } });
     this.#watches.push(
       store.watchMembers((members) => this.#listed(members)),
       store.watchTable((table) => this.#shown(table)),
     );
-    this.#tickedAtMs = clock.monotonicMs();
     this.#tick();
   }
 
@@ -247,7 +237,7 @@ class ClusterNode implements ClusterPlacement {
     while (this.placement.owned > 0 && this.#phase === "joined" && clock.monotonicMs() < untilMs) {
       // Nobody is there who could take them: waiting would not help.
       if (!this.#candidates().some(({ nodeId, draining }) => nodeId !== this.#nodeId && !draining)) break;
-      await new Promise<void>((resolve) => clock.after(settings.tickMs / 5, resolve));
+      await pause(clock, settings.tickMs / 5);
     }
     return this.placement.owned === 0;
   }
@@ -273,6 +263,7 @@ class ClusterNode implements ClusterPlacement {
       term: this.#leader?.term ?? 0,
       version: this.placement.table?.version ?? 0,
       owned: this.placement.owned,
+      suspicions: this.#vigil.suspicions,
       members: this.membership.members().length,
       leading: Number(this.#coordinator !== undefined),
       leaseOver: Number(this.#session.leaseOver),
@@ -281,18 +272,16 @@ class ClusterNode implements ClusterPlacement {
     };
   }
 
-  /** Living nodes that own shards or could. One that was not heard yet may be a ghost out of Consul's past. */
+  #condition(): Condition {
+    return { draining: this.#member.status === "draining", leaseOver: this.#session.leaseOver };
+  }
+
   #candidates(): Candidate[] {
-    return this.membership
-      .members()
-      .filter(({ roles }) => roles.includes("actors"))
-      .map(({ nodeId, version, status }) => {
-        const own = nodeId === this.#nodeId;
-        const heard = own || this.#detector.hasHeard(nodeId);
-        const leaseOver = own ? this.#session.leaseOver : this.#leaseOver.get(nodeId) === true;
-        const draining = status === "draining" || this.#draining.get(nodeId) === true;
-        return { nodeId, version, draining, takes: heard && !leaseOver };
-      });
+    return this.#vigil.candidates(this.#condition());
+  }
+
+  get #leaderId(): string {
+    return this.#leader?.nodeId ?? "";
   }
 
   // ---- what Consul shows
@@ -342,10 +331,7 @@ class ClusterNode implements ClusterPlacement {
   #tick(): void {
     const { clock, control, settings } = this.#options;
     const nowMs = clock.monotonicMs();
-    if (nowMs - this.#tickedAtMs > settings.tickMs + STOOD_STILL_MS) this.#detector.restart(nowMs);
-    this.#tickedAtMs = nowMs;
-    this.membership.look();
-    this.#observe(nowMs);
+    this.#vigil.observe(this.#leaderId, this.#coordinator !== undefined);
     if (control.connected) {
       const second = nowMs - this.#beatAtMs >= settings.beatEveryMs;
       if (second) {
@@ -353,94 +339,43 @@ class ClusterNode implements ClusterPlacement {
         this.#beat();
         this.#remind();
       }
-      this.#suspect(nowMs, second);
-      if (this.#coordinator !== undefined) this.#rule(nowMs, second);
+      for (const nodeId of this.#vigil.suspects(second)) this.#broadcast({ suspect: { nodeId } });
+      if (this.#coordinator !== undefined) this.#rule(second);
       else this.#elect(nowMs);
     }
     this.#coordinator?.tick();
     this.#timer = clock.after(settings.tickMs, () => this.#tick());
   }
 
-  #observe(nowMs: number): void {
-    const ring = this.membership.members().map(({ nodeId }) => nodeId);
-    const observed = this.#coordinator
-      ? new Set(ring)
-      : new Set(predecessors(ring, this.#nodeId, this.#options.settings.observers));
-    const leader = this.#leader?.nodeId ?? "";
-    if (leader !== "" && !this.membership.hasLeft(leader)) observed.add(leader); // also before Consul lists it
-    observed.delete(this.#nodeId);
-    this.#detector.observe(observed, nowMs);
-  }
-
   #beat(): void {
-    const ring = this.membership.members().map(({ nodeId }) => nodeId);
-    const hearers = new Set(successors(ring, this.#nodeId, this.#options.settings.observers));
-    if (this.#leader !== undefined && this.#leader.nodeId !== "") hearers.add(this.#leader.nodeId);
-    hearers.delete(this.#nodeId);
     const { table } = this.placement;
-    const beat = {
-      version: table?.version ?? 0,
-      digest: table?.digest ?? 0,
-      draining: this.#member.status === "draining",
-      leaseOver: this.#session.leaseOver,
-    };
-    for (const hearer of hearers) this.#send(hearer, { beat });
-  }
-
-  #suspect(nowMs: number, second: boolean): void {
-    const silent = new Set(this.#detector.silent(nowMs, this.#options.settings.suspectMs));
-    for (const nodeId of this.#suspected) if (!silent.has(nodeId)) this.#suspected.delete(nodeId);
-    for (const nodeId of silent) {
-      const fresh = !this.#suspected.has(nodeId);
-      if (fresh) {
-        this.#stats.suspicions += 1;
-        this.#suspected.add(nodeId);
-      }
-      if (!fresh && !second) continue;
-      this.#detector.vote(this.#nodeId, nodeId, nowMs);
-      this.#broadcast({ suspect: { nodeId } });
-    }
-  }
-
-  /** By those who observe it: two, or all there are. */
-  #isVotedDead(nodeId: string, nowMs: number): boolean {
-    const members = this.membership.members().length;
-    return this.#detector.votes(nodeId, nowMs, VOTE_MS) >= Math.min(VOTES_NEEDED, Math.max(1, members - 1));
+    const beat = { version: table?.version ?? 0, digest: table?.digest ?? 0, ...this.#condition() };
+    for (const hearer of this.#vigil.hearers(this.#leaderId)) this.#send(hearer, { beat });
   }
 
   // ---- the coordinator's part
 
-  #rule(nowMs: number, second: boolean): void {
-    for (const { nodeId } of this.membership.members()) {
-      if (nodeId !== this.#nodeId && this.#isVotedDead(nodeId, nowMs)) this.#dead.add(nodeId);
-    }
-    for (const nodeId of this.#dead) if (!this.membership.knows(nodeId)) this.#dead.delete(nodeId);
-    const gone = [...this.#dead].sort();
-    const kept = this.membership
-      .absent()
-      .filter((nodeId) => this.#detector.silenceMs(nodeId, nowMs) < this.#options.settings.absentMs)
-      .sort();
-    const ruling = JSON.stringify([gone, kept]);
-    const changed = ruling !== this.#ruling;
-    this.#ruling = ruling;
-    if (changed) this.membership.ruled(gone, kept);
+  #rule(second: boolean): void {
+    const { gone, kept, changed } = this.#vigil.rule();
     if (!changed && !second) return;
     const term = this.#coordinator?.term ?? 0;
     this.#leader = { term, nodeId: this.#nodeId };
-    this.#broadcast({ lead: { term, version: this.placement.table?.version ?? 0, gone, kept } });
+    this.#broadcast({
+      lead: { term, version: this.placement.table?.version ?? 0, gone: [...gone], kept: [...kept] },
+    });
   }
 
   #elect(nowMs: number): void {
     const { settings } = this.#options;
-    const leader = this.#leader?.nodeId ?? "";
-    if (!this.#isDown(leader, nowMs)) {
+    const leader = this.#leaderId;
+    if (!this.#vigil.isDown(leader)) {
       this.#leaderlessSinceMs = undefined;
       return;
     }
     this.#leaderlessSinceMs ??= nowMs;
     // The first in line of those who stay.
     const order = this.#candidates()
-      .filter(({ nodeId }) => nodeId !== leader && !this.#suspected.has(nodeId))
+      .filter(({ nodeId }) => nodeId !== leader && !this.#vigil.isSuspected(nodeId))
       .sort((a, b) => Number(a.draining) - Number(b.draining) || (a.nodeId < b.nodeId ? -1 : 1));
     const rank = order.findIndex(({ nodeId }) => nodeId === this.#nodeId);
     if (rank < 0 || this.#taking || nowMs - this.#leaderlessSinceMs < rank * settings.electionStepMs) return;
@@ -454,20 +389,15 @@ class ClusterNode implements ClusterPlacement {
       });
   }
 
-  #isDown(leader: string, nowMs: number): boolean {
-    if (leader === "" || this.membership.hasLeft(leader) || this.#isVotedDead(leader, nowMs)) return true;
-    return !this.membership.has(leader) && this.#detector.silenceMs(leader, nowMs) >= this.#options.settings.absentMs;
-  }
-
   /** The key changes hands by its version, not by a session: those take twice their time to live to end. */
   async #take(dead: string): Promise<void> {
-    const { store, clock } = this.#options;
+    const { store } = this.#options;
     const stored = await store.read("coordinator");
     const value = stored && decodeCoordinator(stored.bytes);
     if (value !== undefined && value.nodeId !== dead && value.nodeId !== this.#nodeId) {
       this.#follow(value); // somebody was faster
-      this.#observe(clock.monotonicMs());
-      if (!this.#isDown(value.nodeId, clock.monotonicMs())) return;
+      this.#vigil.observe(value.nodeId, false);
+      if (!this.#vigil.isDown(value.nodeId)) return;
     }
     const term = Math.max(value?.term ?? 0, this.#leader?.term ?? 0) + 1;
     const version = await store.write("coordinator", encodeValue({ term, nodeId: this.#nodeId }), stored?.version ?? 0);
@@ -479,19 +409,8 @@ class ClusterNode implements ClusterPlacement {
     log.info({ term: key.term }, "this node is the coordinator now");
     this.#stats.elections += 1;
     this.#follow({ term: key.term, nodeId: this.#nodeId });
-    this.#dead.clear();
-    if (dead !== "" && this.membership.knows(dead)) this.#dead.add(dead);
-    const nowMs = clock.monotonicMs();
-    for (const { nodeId } of this.membership.members()) {
-      if (nodeId !== this.#nodeId && this.#isVotedDead(nodeId, nowMs)) this.#dead.add(nodeId);
-    }
-    const others = () =>
-      this.membership
-        .members()
-        .map(({ nodeId }) => nodeId)
-        .filter((nodeId) => nodeId !== this.#nodeId && !this.#dead.has(nodeId));
-    this.#ruling = "";
-    this.membership.ruled([...this.#dead], []);
+    this.#vigil.observe(this.#nodeId, true);
+    this.#vigil.beginRuling(dead);
     this.#coordinator = new Coordinator(key, {
       nodeId: this.#nodeId,
       shardCount,
@@ -501,7 +420,11 @@ class ClusterNode implements ClusterPlacement {
       log,
       stats: this.#stats,
       candidates: () => this.#candidates(),
-      peers: others,
+      peers: () =>
+        this.membership
+          .members()
+          .map(({ nodeId }) => nodeId)
+          .filter((nodeId) => nodeId !== this.#nodeId),
       ownReport: () => this.#report(this.#coordinator?.term ?? key.term),
       send: (to, body) => this.#send(to, body),
       broadcast: (body) => this.#broadcast(body),
@@ -512,15 +435,14 @@ class ClusterNode implements ClusterPlacement {
         if (by !== undefined) this.#follow(by);
       },
     });
-    this.#observe(nowMs);
-    this.#rule(nowMs, true);
+    this.#rule(true);
   }
 
   #follow(leader: CoordinatorValue | undefined): void {
     if (leader === undefined) return;
     this.#leader = leader;
     this.#leaderlessSinceMs = undefined;
-    this.#detector.forgetVotes(leader.nodeId);
+    this.#vigil.follow(leader.nodeId);
     if (leader.nodeId !== this.#nodeId && this.#phase === "joined") this.#remindSoon();
   }
 
@@ -547,7 +469,7 @@ class ClusterNode implements ClusterPlacement {
   }
 
   #remind(): void {
-    const leader = this.#leader?.nodeId ?? "";
+    const leader = this.#leaderId;
     const { released, lost } = this.placement.reminders();
     if (leader === "" || this.#phase !== "joined") return;
     if (released.length > 0) this.#send(leader, { handoffDone: { tenures: tenuresOf(released) } });
@@ -607,27 +529,24 @@ class ClusterNode implements ClusterPlacement {
     else if (body === "greeting" && greeting != null) this.#greeted(from, greeting);
     else if (body === "order" && order != null) this.#ordered(from, order);
     else if (body === "pong" || body === "orderReply") return;
-    else if (this.membership.knows(from) || from === this.#leader?.nodeId) this.#heard(from, message);
+    else if (this.membership.knows(from) || from === this.#leaderId) this.#heard(from, message);
     else this.#stats.dropped.stranger += 1;
   }
 
   #heard(from: string, message: ControlMessage): void {
     const { beat, lead, suspect, survey, surveyReply, beginHandoff, handoffDone, delta, lost } = message;
-    const nowMs = this.#options.clock.monotonicMs();
-    this.#detector.heard(from, nowMs);
-    this.#dead.delete(from);
+    this.#vigil.heard(from);
     switch (message.body) {
       case "beat":
         if (beat == null) return;
-        this.#draining.set(from, beat.draining);
-        this.#leaseOver.set(from, beat.leaseOver);
+        this.#vigil.beat(from, beat);
         this.#coordinator?.compare(beat.version, beat.digest);
         return;
       case "lead":
         if (lead != null) this.#led(from, lead.term, lead.version, lead.gone, lead.kept);
         return;
       case "suspect":
-        if (suspect != null) this.#detector.vote(from, suspect.nodeId, nowMs);
+        if (suspect != null) this.#vigil.voted(from, suspect.nodeId);
         return;
       case "leave":
         this.membership.left(from);
@@ -701,15 +620,8 @@ class ClusterNode implements ClusterPlacement {
       return;
     }
     this.membership.greeted(member);
-    this.#detector.heard(from, this.#options.clock.monotonicMs());
+    this.#vigil.heard(from);
     for (const old of replaces) if (nameOf(old) === nameOf(from) && old !== from) this.membership.left(old);
-  }
-
-  #departed(nodeId: string): void {
-    this.#draining.delete(nodeId);
-    this.#leaseOver.delete(nodeId);
-    this.#suspected.delete(nodeId);
-    this.#detector.forget(nodeId);
   }
 
   // ---- an operator's orders

@@ -118,6 +118,15 @@ describe("a node's copy of the table", () => {
     expect(told).toContain("assigned 0@3");
   });
 
+  it("(D3) that is asked to hand off a later tenure than it knows of, lets go of the earlier one", () => {
+    const { directory, told } = make();
+    directory.adopt(table(1, ["me", 1], ["", 0]));
+    directory.handOff({ shards: [0], epochs: [2] }); // the table that raised the epoch was missed
+    expect(told).toEqual(["assigned 0@1", "changed 0,1", "revoked 0@1"]);
+    expect(directory.reminders().released).toEqual([{ shard: 0, epoch: 2 }]);
+    expect(directory.held()).toEqual([]);
+  });
+
   it("reports a lost shard until the table is beyond what was seen, and not after", () => {
     const { directory } = make();
     directory.adopt(table(1, ["me", 1], ["", 0]));

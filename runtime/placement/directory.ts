@@ -131,8 +131,9 @@ export class Directory implements Placement {
         answered ||= holding.phase === "released";
         return;
       }
-      // Not known here as this node's yet: it will not be, and so it has been released.
+      // A tenure that is not known here yet will not begin, and an earlier one is over: so it has been released.
       this.#seen[shard] = epoch;
+      if (holding !== undefined && holding.phase !== "waiting") this.#events?.onRevoked(holding.tenure);
       this.#holdings.set(shard, { phase: "released", tenure: { shard, epoch } });
       answered = true;
     });

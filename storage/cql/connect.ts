@@ -118,8 +118,8 @@ function translator(addresses: ReadonlyMap<string, string>): policies.addressRes
   });
 }
 
-/** A member that comes back is noticed within ten seconds; the driver's own schedule grows to ten minutes. */
-const reconnection = () => new policies.reconnection.ExponentialReconnectionPolicy(500, 10_000, false);
+/** A member that comes back is noticed within two seconds; the driver's own schedule grows to ten minutes. */
+const reconnection = () => new policies.reconnection.ExponentialReconnectionPolicy(200, 2_000, false);
 
 const common = ({ contactPoints, credentials, tls }: RingAddress, settings: StorageSettings) => ({
   contactPoints: [...contactPoints],

@@ -91,7 +91,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     },
     command,
     async stop() {
-      await Promise.all([...nodes.values()].map((node) => (node.alive ? node.stop() : undefined)));
+      await Promise.all([...nodes.values()].map(end));
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -112,6 +112,17 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     throw error;
   }
 }
+
+/** In order if it can; one that sleeps is woken for it. */
+async function end(node: ClusterNode): Promise<void> {
+  if (!node.alive) return;
+  node.resume();
+  const cut = setTimeout(() => void node.kill(), STOP_WITHIN_MS);
+  await node.stop();
+  clearTimeout(cut);
+}
+
+const STOP_WITHIN_MS = 20_000;
 
 function named(prefix: string, count: number, roles: string): (readonly [string, string])[] {
   return Array.from({ length: count }, (_, at) => [`${prefix}-${at + 1}`, roles] as const);

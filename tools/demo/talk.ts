@@ -9,7 +9,7 @@ import { allKept, type Counts, type HeardRecord, type SendRecord } from "./count
 import { Device } from "./person.ts";
 import { LONGEST_CHARACTERS, longestText, saying } from "./texts.ts";
 
-export const PEOPLE = 100;
+const PEOPLE = 100;
 /** So many of them have a second device. */
 const SECOND_DEVICES = 5;
 /** This device is switched off while the server is away, with messages that nobody has acknowledged, and on again. */
