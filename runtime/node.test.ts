@@ -21,6 +21,7 @@ import {
   type Lifecycle,
   type MemoryCluster,
   type Node,
+  noTracer,
   type RuntimeSettings,
   runtimeDefaults,
   runtimeErrors,
@@ -29,6 +30,7 @@ import {
   shardOf,
   silentLogger,
   type Tenure,
+  type Tracer,
   type VirtualClock,
   type WakeList,
   type WakeRow,
@@ -61,6 +63,7 @@ async function rig(
   behave: (context: ActorContext, node: string) => Behaviour | Promise<Behaviour>,
   settings: Partial<RuntimeSettings> = {},
   passivateAfterMs = 60_000,
+  tracer: Tracer = noTracer,
 ): Promise<Rig> {
   const clock = createVirtualClock();
   const cluster = createMemoryCluster({ clock, shardCount: SHARDS, networkDelayMs: 1 });
@@ -89,6 +92,7 @@ async function rig(
       fence: openFence,
       wake: wakeListIn(wakeRows),
       actors: [definition as unknown as ActorDefinition],
+      tracer,
     });
   });
   cluster.spread();
@@ -540,6 +544,27 @@ describe("multicast", () => {
     await clock.advance(100);
     expect(got.toSorted()).toEqual(names.toSorted());
     expect(nodes[0]?.stats().mail.batchesOut).toBeLessThanOrEqual(2 * 8);
+  });
+});
+
+describe("a traced turn", () => {
+  it("carries a span of its own, also where one message lies in many mailboxes", async () => {
+    const spans: string[] = [];
+    const tracer: Tracer = {
+      start(name, parent) {
+        const traceparent = `${parent}/${name}:${spans.length}`;
+        spans.push(traceparent);
+        return { traceparent, end() {} };
+      },
+    };
+    const seen: string[] = [];
+    const behave = (): Behaviour => ({ report: (_notice, { traceparent }) => void seen.push(traceparent) });
+    const { nodes, clock } = await rig(2, behave, {}, 60_000, tracer);
+    (nodes[0] as Node).references(PresenceService).many(names).report(notice(1), "root");
+    await clock.advance(100);
+    expect(seen).toHaveLength(names.length);
+    expect(seen.toSorted()).toEqual(spans.toSorted());
+    expect(spans.every((span) => /^root\/Presence\.report:\d+$/.test(span))).toBe(true);
   });
 });
 
