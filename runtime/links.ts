@@ -57,6 +57,11 @@ export class LinksOut {
     }
   }
 
+  /** Something was sent to it, since it was last forgotten. */
+  has(nodeId: string): boolean {
+    return this.#links.has(nodeId);
+  }
+
   /** Whoever is met for the first time after that is told of a loss that was none, once; it does no harm. */
   forget(nodeId: string): void {
     for (const { last } of this.#links.get(nodeId) ?? []) this.#base = Math.max(this.#base, last);

@@ -125,6 +125,7 @@ class NodeRuntime implements Node, Caller {
       transport: options.transport,
       settings,
       arrivals: {
+        isMember: (id) => membership.knows(id),
         method: (service, method) => this.#descriptor(service)?.methods[method],
         arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
         ownerOf: (service, id) => (this.#served.get(service)?.service.onNode ? id : this.#ownerOfActor(id)),
