@@ -1,7 +1,7 @@
 // docs/operating.md is equal to the settings and to the metrics.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { createMetrics, type Measured } from "../assembly/metrics.ts";
 import { defaults, resolveConfig } from "../cluster.config.ts";
@@ -12,8 +12,8 @@ const page = readFileSync(new URL("operating.md", import.meta.url), "utf8");
 function written(value: unknown, unit: string): string {
   if (typeof value === "boolean") return value ? "1" : "0";
   if (typeof value === "number") return unit === "port" ? String(value) : value.toLocaleString("en-US");
-  if (Array.isArray(value)) return value.map((part) => `\`${part}\``).join(", ");
-  return value === "" ? "empty" : `\`${String(value)}\``;
+  if (Array.isArray(value) && value.length > 0) return value.map((part) => `\`${part}\``).join(", ");
+  return String(value) === "" ? "empty" : `\`${String(value)}\``;
 }
 
 /** As a variable holds it. */
@@ -21,7 +21,7 @@ const asVariable = (value: unknown) => (typeof value === "boolean" ? String(Numb
 
 function unitOf(setting: string): string {
   if (setting.endsWith("Port")) return "port";
-  if (setting.endsWith("Ms")) return "ms";
+  if (/Ms(Max)?$/.test(setting)) return "ms";
   if (/bytes/i.test(setting)) return "bytes";
   if (setting.endsWith("KiB")) return "KiB";
   if (setting.endsWith("TokenS") || setting.endsWith("ticketS")) return "s";
@@ -34,6 +34,10 @@ const settings = Object.entries(defaults).flatMap(([section, values]) =>
 const rows = [...page.matchAll(/^\| `(MADANG_\w+)` \| (.+?) \| (\S+) \| (.+) \|$/gm)].map(
   ([, variable = "", byDefault = "", unit = "", reason = ""]) => ({ variable, byDefault, unit, reason }),
 );
+const others = [...page.matchAll(/^\| `([A-Z_]+)` \| `(MADANG_\w+)` \|$/gm)].map(([, other = "", name = ""]) => ({
+  other,
+  name,
+}));
 const plain = (name: string) => name.replaceAll("_", "").toLowerCase();
 
 describe("the settings of docs/operating.md", () => {
@@ -64,11 +68,39 @@ describe("the settings of docs/operating.md", () => {
     }
   });
 
+  it("have the other names that are named", () => {
+    expect(others).toHaveLength(9);
+    const cluster = {
+      MADANG_CLUSTER: "yard",
+      NATS_URL: "nats://n:4222",
+      CONSUL_HTTP_ADDR: "c:8500",
+      CQL_CONTACT_POINTS: "a:9042,b:9042",
+      DATABASE_URL: "postgres://p/madang",
+    };
+    for (const { other, name } of others) {
+      const { [other as keyof typeof cluster]: value = "actors", ...rest } = cluster;
+      expect(resolveConfig({ ...rest, [other]: value })).toEqual(resolveConfig({ ...rest, [name]: value }));
+      expect(resolveConfig({ ...rest, [other]: value })).not.toEqual(defaults);
+    }
+  });
+
   it("that are named elsewhere in the page exist", () => {
-    const known = new Set(rows.map(({ variable }) => variable));
-    const named = [...page.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)+/g)].map(([name]) => name);
+    const known = new Set([...rows.map(({ variable }) => variable), ...others.map(({ other }) => other)]);
+    const named = [...page.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([name]) => name);
     const short = (name: string) => known.has(name.replace("MADANG_", "MADANG_NODE_"));
     expect(named.filter((name) => !known.has(name) && !short(name) && name !== "MADANG_PASSWORD")).toEqual([]);
+  });
+});
+
+describe("the variables that the other pages name", () => {
+  const folder = new URL(".", import.meta.url);
+  const pages = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".md"));
+  const known = new Set([...page.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([name]) => name));
+
+  it.each(pages)("%s: stand in docs/operating.md", (name) => {
+    const text = readFileSync(new URL(name, folder), "utf8");
+    const named = [...text.matchAll(/MADANG_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([variable]) => variable);
+    expect(named.filter((variable) => !known.has(variable))).toEqual([]);
   });
 });
 

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 
 const page = readFileSync(new URL("promises.md", import.meta.url), "utf8");
-const rows = [...page.matchAll(/^\| (.+) \| `([\w./-]+\.test\.ts)` \|$/gm)].map(([, fact = "", file = ""]) => ({
+const rows = [...page.matchAll(/^\| (.+) \| `([\w./-]+\.ts)` \|$/gm)].map(([, fact = "", file = ""]) => ({
   fact,
   file,
 }));

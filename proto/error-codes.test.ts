@@ -8,7 +8,7 @@ import { type ErrorKind, MadangError } from "../runtime/errors.ts";
 import { ErrorCode } from "./gen/client.ts";
 
 const house = new URL("../", import.meta.url);
-const rooms = ["actors", "bin", "client", "gateway", "proto", "runtime", "storage", "."];
+const rooms = ["actors", "bin", "client", "gateway", "proto", "push", "runtime", "storage", "."];
 
 /** Never told to a client: the house acts on them itself, or they end the start of a node. A client that meets one all
  * the same is told INTERNAL. */
@@ -21,6 +21,7 @@ const indoors = [
   "NATS_UNREACHABLE", // at the start
   "NATS_REFUSED",
   "NATS_UNFIT",
+  "PUSH_QUEUE_UNFIT",
   "CONSUL_UNREACHABLE",
   "CONSUL_FORBIDDEN",
   "CONSUL_GARBAGE",
@@ -87,6 +88,7 @@ it("every list of the house is found", () => {
     "gatewayErrors",
     "httpErrors",
     "natsErrors",
+    "pushErrors",
     "runtimeErrors",
     "storageErrors",
   ]);
