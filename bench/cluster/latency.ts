@@ -1,0 +1,5 @@
+import type { Result } from "../measure.ts";
+import type { World } from "./world.ts";
+export async function latency(_world: World): Promise<Result[]> {
+  return [];
+}
