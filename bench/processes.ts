@@ -91,6 +91,7 @@ export async function startMeasured<Ready>(
       return outcome;
     },
     async stop() {
+      if (!child.connected) return; // it has ended by itself
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.send("stop");
       await ended;

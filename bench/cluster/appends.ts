@@ -31,6 +31,8 @@ export async function appends({ environment, name, pairs }: World): Promise<Resu
         unfenced: () => run("unfenced", wide),
         bare: () => run("bare", wide),
       });
+      sayFailed(inHot);
+      sayFailed(overMany);
       return [...rowsOfHot(inHot), ...rowsOfWide(overMany)];
     } finally {
       await Promise.all(Object.values(sides).map((side) => side.stop()));
@@ -41,6 +43,13 @@ export async function appends({ environment, name, pairs }: World): Promise<Resu
 const cpuOf = (runs: readonly AppendRun[]) => runs.map((run) => run.cpuUs);
 const rateOf = (runs: readonly AppendRun[]) => runs.map((run) => run.perSecond);
 const BARE = "bare driver insert";
+
+function sayFailed(sides: Readonly<Record<string, readonly AppendRun[]>>): void {
+  for (const [side, runs] of Object.entries(sides)) {
+    const failed = runs.reduce((sum, run) => sum + run.failed, 0);
+    if (failed > 0) say(`  ${side}: ${failed} requests were not carried out in time, and were sent again`);
+  }
+}
 
 function rowsOfHot({ fenced, bare }: Rounds<"fenced" | "bare", AppendRun>): Result[] {
   const together = median(fenced.map((run) => run.together));
