@@ -137,6 +137,8 @@ function rowsOf(ran: Rounds<Side, Run>, rate: number, started: ReadonlyMap<Side,
     notMeasured: "CPU of idle nodes, which is a row of its own; of gateways; of the ring",
   });
   const load = COUNTS.map((count) => `${Math.round(100 * median(ran[`${count}`].map((run) => run.loadShare)))} %`);
+  const again = [...started.values()].reduce((sum, { people }) => sum + people.again, 0);
+  if (again > 0) say(`  ${again} messages were sent again`);
   say(`  load generator: ${load.join(", ")} of a core`);
   return [
     resultOf(row("2", "1")),
