@@ -59,6 +59,8 @@ export interface World {
   readonly unknownUsers: Set<number>;
   /** Whose inbox was read from the store, in order. */
   readonly inboxReads: string[];
+  /** As if the table had lost the rows that this user has in it now. */
+  loseInbox(userId: number): Promise<void>;
   addNode(name: string): Node;
   /** Any living node: actors are found wherever they live. */
   readonly at: Node;
@@ -88,6 +90,8 @@ export async function createWorld(
   const friends = new Map<number, number[]>();
   const unknownUsers = new Set<number>();
   const inboxReads: string[] = [];
+  /** Registers that were lost and not written since, by family, owner and name. */
+  const lost = new Set<string>();
 
   const addNode = (name: string): Node => {
     const seat = cluster.join(name, ["actors", "gateway"]);
@@ -99,10 +103,14 @@ export async function createWorld(
       log: silentLogger,
       logs: own.logs,
       registers: {
-        write: (writes) => own.registers.write(writes),
-        read(family, owner) {
+        async write(writes) {
+          await own.registers.write(writes);
+          for (const { family, owner, name } of writes) lost.delete(`${family}/${owner}/${name}`);
+        },
+        async read(family, owner) {
           if (family === "inbox") inboxReads.push(owner);
-          return own.registers.read(family, owner);
+          const registers = await own.registers.read(family, owner);
+          return registers.filter(({ name }) => !lost.has(`${family}/${owner}/${name}`));
         },
       },
       friendsOf: async (userId) => friends.get(userId) ?? [],
@@ -148,6 +156,11 @@ export async function createWorld(
     friends,
     unknownUsers,
     inboxReads,
+    async loseInbox(userId) {
+      const owner = String(userId);
+      for (const { name } of await within(clock, stores.registers.read("inbox", owner)))
+        lost.add(`inbox/${owner}/${name}`);
+    },
     addNode,
     get at() {
       return [...nodes.values()][0] as Node;

@@ -54,37 +54,6 @@ export async function openCluster(
   const control = createNatsControl({ nats: controlNats, subjects, nodeId });
   closers.push(() => control.close());
 
-  const accounts = await openPostgresAccounts({
-    url: config.postgres.url,
-    clock,
-    log,
-    settings: config.postgres,
-  });
-  closers.push(() => accounts.close());
-  const key = await sharedSigningKey(accounts);
-
-  let pushQueue: PushQueue | undefined;
-  if (roles.has("actors") || roles.has("push")) {
-    const opened = await openJetStreamPushQueue({ nats, cluster: cluster.name, clock, settings: config.push, log });
-    pushQueue = opened;
-    closers.push(() => opened.close());
-  }
-
-  let stores: Stores | undefined;
-  if (roles.has("actors")) {
-    const opened = await openCqlStores({
-      ...ringAddress(config),
-      owner: nodeId,
-      clusterName: cluster.name,
-      shardCount: runtime.shardCount,
-      clock,
-      settings: config.storage,
-      log,
-    });
-    stores = opened;
-    closers.push(() => opened.close());
-  }
-
   const drainListeners: (() => void)[] = [];
   const placement = createClusterPlacement({
     member: {
@@ -111,6 +80,42 @@ export async function openCluster(
     },
   });
   closers.push(() => placement.close());
+  // From here on there is something to be written: not by a node that would not be let in.
+  await placement.check();
+
+  const accounts = await openPostgresAccounts({
+    url: config.postgres.url,
+    clock,
+    log,
+    settings: config.postgres,
+  });
+  closers.push(() => accounts.close());
+
+  let stores: Stores | undefined;
+  if (roles.has("actors")) {
+    const opened = await openCqlStores({
+      ...ringAddress(config),
+      owner: nodeId,
+      clusterName: cluster.name,
+      shardCount: runtime.shardCount,
+      clock,
+      settings: config.storage,
+      log,
+    });
+    stores = opened;
+    closers.push(() => opened.close());
+  }
+
+  const key = await sharedSigningKey(accounts);
+
+  let pushQueue: PushQueue | undefined;
+  if (roles.has("actors") || roles.has("push")) {
+    const opened = await openJetStreamPushQueue({ nats, cluster: cluster.name, clock, settings: config.push, log });
+    pushQueue = opened;
+    closers.push(() => opened.close());
+  }
+
+  closers.push(() => placement.close()); // leaves before what it stands upon is closed
 
   const transport = createNatsTransport({ nats, subjects, nodeId, clock, routes: true });
   return {

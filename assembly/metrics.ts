@@ -134,6 +134,7 @@ function register(registry: Registry, measured: Measured): void {
   mail("bytes_in_total", "Bytes of batches from other nodes", "bytesIn");
   mail("bytes_out_total", "Bytes of batches to other nodes", "bytesOut");
   mail("malformed_total", "Batches dropped: not readable, or of another protocol", "malformed");
+  mail("strangers_total", "Batches dropped: their sender is no member", "strangers");
   mail("duplicates_total", "Batches dropped: they had come before", "duplicates");
   mail("lost_in_total", "Times that something on its way to this node was lost", "lostIn");
   mail("lost_out_total", "Times that another node told of a loss on its way from this one", "lostOut");

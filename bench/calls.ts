@@ -9,30 +9,18 @@ import {
   defineActor,
   type Handlers,
   runtimeDefaults,
-  type ShardFence,
   shardOf,
   silentLogger,
   systemClock,
   systemRandom,
-  type WakeList,
 } from "../runtime/index.ts";
+import { freeFence, freeWakeList } from "./free.ts";
 import { beMeasured } from "./processes.ts";
 
 const IN_FLIGHT = 128;
 const CALLS = 400_000;
 const ROUNDS = 7;
 
-const fence: ShardFence = {
-  claim: () => Promise.resolve(),
-  verify: () => Promise.resolve(),
-  lose: () => {},
-  onLost: () => {},
-};
-const wake: WakeList = {
-  register: () => Promise.resolve(),
-  list: () => Promise.resolve([]),
-  remove: () => Promise.resolve(),
-};
 const cluster = createMemoryCluster({ clock: systemClock, shardCount: runtimeDefaults.shardCount });
 const nodes = ["here", "there"].map((nodeId) =>
   createNode({
@@ -42,8 +30,8 @@ const nodes = ["here", "there"].map((nodeId) =>
     random: systemRandom,
     log: silentLogger,
     ...cluster.join(nodeId, ["actors"]),
-    fence,
-    wake,
+    fence: freeFence,
+    wake: freeWakeList,
     actors: [
       defineActor({
         service: PresenceService,

@@ -24,6 +24,10 @@ export const goals = {
     text: `≤ ${limit} × baseline`,
     isMet: ({ ratio }) => ratio !== null && ratio <= limit,
   }),
+  ratioAtLeast: (limit: number): Goal => ({
+    text: `≥ ${limit} × baseline`,
+    isMet: ({ ratio }) => ratio !== null && ratio >= limit,
+  }),
   atMost: (limit: number, unit: string): Goal => ({ text: `≤ ${limit} ${unit}`, isMet: ({ value }) => value <= limit }),
   atLeast: (limit: number, unit: string): Goal => ({
     text: `≥ ${limit.toLocaleString("en")} ${unit}`,

@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 
 /** What is measured runs here, with all its threads; the load comes from the other one. */
-const SERVER_CPU = 0;
-const LOAD_CPU = 1;
+export const SERVER_CPU = 0;
+export const LOAD_CPU = 1;
 
 const GC_ROUNDS = 6;
 const GC_PAUSE_MS = 250;
@@ -26,13 +26,20 @@ export interface Measured<Ready> {
   memory(): Promise<Memory>;
   /** Of all its threads, in microseconds. */
   cpuUs(): number;
+  /** Gives it an order, and resolves with what it answers. One at a time. */
+  ask<Answer>(order: object): Promise<Answer>;
   /** With BENCH_PROFILE=<folder> writes a CPU profile of the process while `run` runs, as `<name>.cpuprofile`. */
   profiled<T>(name: string, run: () => Promise<T>): Promise<T>;
   stop(): Promise<void>;
 }
 
 export function pinMyself(): void {
-  execFileSync("taskset", ["-acp", String(LOAD_CPU), String(process.pid)], { stdio: "ignore" });
+  pin(process.pid, LOAD_CPU);
+}
+
+/** All threads that a process has by now, and those that they make. */
+export function pin(pid: number, cpu: number): void {
+  execFileSync("taskset", ["-acp", String(cpu), String(pid)], { stdio: "ignore" });
 }
 
 /** `program` is a file of this folder, without its ending. Resolves with what it says when it is ready. */
@@ -40,18 +47,15 @@ export async function startMeasured<Ready>(
   program: string,
   argv: readonly string[] = [],
   environment: Readonly<Record<string, string>> = {},
+  cpu = SERVER_CPU,
 ): Promise<Measured<Ready>> {
   const ending = import.meta.url.endsWith(".js") ? "js" : "ts";
   const file = fileURLToPath(new URL(`./${program}.${ending}`, import.meta.url));
   const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("MADANG_"));
-  const child: ChildProcess = spawn(
-    "taskset",
-    ["-c", String(SERVER_CPU), process.execPath, "--expose-gc", file, ...argv],
-    {
-      env: { ...Object.fromEntries(clean), ...environment },
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    },
-  );
+  const child: ChildProcess = spawn("taskset", ["-c", String(cpu), process.execPath, "--expose-gc", file, ...argv], {
+    env: { ...Object.fromEntries(clean), ...environment },
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   const gone = new Promise<never>((_, reject) => {
     child.once("exit", (code) => reject(new Error(`${program} ended with ${code}`)));
   });
@@ -69,6 +73,13 @@ export async function startMeasured<Ready>(
       const { heapBytes } = await Promise.race([answer, gone]);
       return { heapBytes, userBytes: anonymousBytesOf(pid) };
     },
+    async ask<Answer>(order: object) {
+      const answer = told<{ readonly answer?: Answer; readonly failed?: string }>();
+      child.send({ order });
+      const outcome = await Promise.race([answer, gone]);
+      if (outcome.failed !== undefined) throw new Error(`${program}: ${outcome.failed}`);
+      return outcome.answer as Answer;
+    },
     async profiled(name, run) {
       const folder = process.env.BENCH_PROFILE;
       if (folder === undefined) return run();
@@ -80,6 +91,7 @@ export async function startMeasured<Ready>(
       return outcome;
     },
     async stop() {
+      if (!child.connected) return; // it has ended by itself
       const ended = new Promise((resolve) => child.once("exit", resolve));
       child.send("stop");
       await ended;
@@ -87,15 +99,26 @@ export async function startMeasured<Ready>(
   };
 }
 
+type Order = { readonly order: object };
+
 /** The other end: says that it is ready, and answers. */
-export function beMeasured(ready: object, stop: () => Promise<void> | void): void {
+export function beMeasured<Asked extends object>(
+  ready: object,
+  stop: () => Promise<void> | void,
+  obey?: (order: Asked) => Promise<unknown>,
+): void {
   const inspector = new Session();
-  process.on("message", (message: string | { readonly profile: string }) => {
+  process.on("message", (message: string | Order | { readonly profile: string }) => {
     if (message === "profile") {
       inspector.connect();
       inspector.post("Profiler.enable");
       inspector.post("Profiler.setSamplingInterval", { interval: 200 });
       inspector.post("Profiler.start");
+    } else if (typeof message === "object" && "order" in message) {
+      obey?.(message.order as Asked).then(
+        (answer) => process.send?.({ answer }),
+        (error: unknown) => process.send?.({ failed: error instanceof Error ? error.stack : String(error) }),
+      );
     } else if (typeof message === "object") {
       inspector.post("Profiler.stop", (_error, { profile }) => {
         writeFileSync(message.profile, JSON.stringify(profile));
@@ -122,7 +145,8 @@ async function collectAll(): Promise<void> {
   setFlagsFromString("--no-compact-on-every-full-gc");
 }
 
-function cpuUsOf(pid: number): number {
+/** Of all threads of a process, in microseconds. */
+export function cpuUsOf(pid: number): number {
   let sumNs = 0;
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     sumNs += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);

@@ -8,8 +8,21 @@ import { join } from "node:path";
 import type { Result } from "./measure.ts";
 
 const root = process.cwd();
-const FIRST = "<!-- results: written by make bench -->";
-const LAST = "<!-- end of results -->";
+
+/** Where the results of one of the benches go: a file, and a table in docs/performance.md between two marks. */
+export interface Place {
+  readonly file: string;
+  readonly first: string;
+  readonly last: string;
+  /** Names and versions of what else took part. */
+  readonly beside?: Readonly<Record<string, string>>;
+}
+
+export const onOneNode: Place = {
+  file: "bench/results/latest.json",
+  first: "<!-- results: written by make bench -->",
+  last: "<!-- end of results -->",
+};
 
 /** A Markdown table. */
 export function table(results: readonly Result[]): string {
@@ -42,9 +55,9 @@ interface File {
 }
 
 /** In place of the results of the same names; those of other scenarios stay, each with the commit that it was measured at. */
-export async function writeResults(measured: readonly Result[]): Promise<void> {
+export async function writeResults(measured: readonly Result[], place = onOneNode): Promise<void> {
   const commit = execFileSync("git", ["rev-parse", "--short=10", "HEAD"], { encoding: "utf8" }).trim();
-  const path = join(root, "bench/results/latest.json");
+  const path = join(root, place.file);
   const known = await readFile(path, "utf8").then(
     (text) => (JSON.parse(text) as File).results,
     () => [],
@@ -60,14 +73,16 @@ export async function writeResults(measured: readonly Result[]): Promise<void> {
     system: `Linux ${release()}`,
     node: process.version,
     madang: version,
+    ...place.beside,
   };
   await mkdir(join(root, "bench/results"), { recursive: true });
   await writeFile(path, `${JSON.stringify({ about, results }, undefined, 2)}\n`);
   const file = join(root, "docs/performance.md");
   const text = await readFile(file, "utf8");
-  const before = text.slice(0, text.indexOf(FIRST) + FIRST.length);
-  const after = text.slice(text.indexOf(LAST));
+  const before = text.slice(0, text.indexOf(place.first) + place.first.length);
+  const after = text.slice(text.indexOf(place.last));
   const commits = [...new Set(results.map((result) => result.commit))].join(", ");
-  const where = `Commit ${commits}; ${about.machine}, ${about.system}, Node.js ${about.node.slice(1)}.`;
+  const others = Object.entries(place.beside ?? {}).map(([name, of]) => `, ${name} ${of}`);
+  const where = `Commit ${commits}; ${about.machine}, ${about.system}, Node.js ${about.node.slice(1)}${others.join("")}.`;
   await writeFile(file, `${before}\n\n${where}\n\n${table(results)}\n\n${after}`);
 }

@@ -8,7 +8,8 @@ madang schema    makes the tables of a cluster: madang schema apply
 madang nodes     lists who is in the cluster
 madang shards    tells who owns which shard: madang shards [SHARD | --all]
 madang move      gives a shard to another node: madang move SHARD NODE [--force]
-madang drain     lets all shards leave a node: madang drain NODE`;
+madang drain     lets all shards leave a node: madang drain NODE
+madang repair    rebuilds an inbox from the logs: madang repair inbox USER`;
 const EXIT_USAGE = 2;
 
 const [command, ...argv] = process.argv.slice(2);
@@ -27,10 +28,7 @@ switch (command) {
   }
   case "why": {
     const { why } = await import("./why.ts");
-    await why(argv).catch((error: Error) => {
-      process.stderr.write(`madang why: ${error.message}\n`);
-      process.exitCode = 1;
-    });
+    await why(argv);
     break;
   }
   case "schema": {
@@ -56,6 +54,11 @@ switch (command) {
   case "drain": {
     const { drain } = await import("./drain.ts");
     await drain(argv);
+    break;
+  }
+  case "repair": {
+    const { repair } = await import("./repair.ts");
+    await repair(argv);
     break;
   }
   case undefined:

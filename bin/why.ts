@@ -1,11 +1,10 @@
-// `madang why CHANNEL MESSAGE`: what became of one message. For the operator: it needs the data folder of the node.
+// `madang why CHANNEL MESSAGE`: what became of one message. For the operator: it needs the data folder of a single node, or, where
+// MADANG_CLUSTER is set, what a node of the cluster is started with.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { defaults } from "../cluster.config.ts";
-import { createTokens } from "../gateway/index.ts";
-import { systemClock } from "../runtime/index.ts";
+import { defaults, resolveConfig } from "../cluster.config.ts";
+import { runCommand } from "./cluster.ts";
+import { type Operator, openAccounts, operatorOfCluster, operatorOfNode } from "./operator.ts";
 
 interface DeviceWay {
   readonly deviceId: number;
@@ -38,40 +37,34 @@ interface Way {
   readonly members: readonly MemberWay[];
 }
 
-const usage = "usage: madang why CHANNEL MESSAGE [--server http://127.0.0.1:8080] [--data ./.madang]\n";
+const usage = `usage: madang why CHANNEL MESSAGE [--server http://127.0.0.1:8080] [--data ./.madang]
+In a cluster (MADANG_CLUSTER) an API node is found by itself, and --data is not needed.
+`;
 
-export async function why(args: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { server: { type: "string" }, data: { type: "string" } },
+export function why(args: readonly string[]): Promise<void> {
+  return runCommand("why", usage, async () => {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { server: { type: "string" }, data: { type: "string" } },
+    });
+    const [channelId, message] = positionals;
+    const messageId = Number(message);
+    if (channelId === undefined || !(messageId > 0)) return undefined;
+    const ask = ({ ask }: Operator) => ask<Way>(`/ops/why/${encodeURIComponent(channelId)}/${messageId}`);
+    const config = resolveConfig(process.env);
+    if (config.cluster.name === "") {
+      const folder = values.data ?? process.env.MADANG_DATA ?? defaults.node.data;
+      const server = values.server ?? `http://127.0.0.1:${process.env.MADANG_HTTP_PORT ?? defaults.node.httpPort}`;
+      return describe(channelId, messageId, await ask(operatorOfNode(server, folder)));
+    }
+    const accounts = await openAccounts(config);
+    try {
+      return describe(channelId, messageId, await ask(await operatorOfCluster(config, accounts, values.server)));
+    } finally {
+      await accounts.close();
+    }
   });
-  const [channelId, message] = positionals;
-  const messageId = Number(message);
-  if (channelId === undefined || !(messageId > 0)) {
-    process.stderr.write(usage);
-    process.exitCode = 2;
-    return;
-  }
-  const folder = values.data ?? process.env.MADANG_DATA ?? defaults.node.data;
-  const server = values.server ?? `http://127.0.0.1:${process.env.MADANG_HTTP_PORT ?? defaults.node.httpPort}`;
-  const token = await createTokens(readKey(folder), systemClock, defaults.http).issueOperator();
-  const response = await fetch(`${server}/ops/why/${channelId}/${messageId}`, {
-    headers: { authorization: `Bearer ${token}` },
-  });
-  const answer = (await response.json()) as Way & {
-    readonly error?: { readonly code: string; readonly message: string };
-  };
-  if (answer.error !== undefined) throw new Error(`${answer.error.code}: ${answer.error.message}`);
-  process.stdout.write(describe(channelId, messageId, answer));
-}
-
-function readKey(folder: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(join(folder, "signing.key")));
-  } catch (cause) {
-    throw new Error(`there is no data of a node in ${folder}: name its folder with --data`, { cause });
-  }
 }
 
 export function describe(channelId: string, messageId: number, { kept, settledId, fannedOutId, members }: Way): string {

@@ -6,7 +6,7 @@
 // (A4) An activation belongs to one tenure and never outlives it.
 
 import type { ServiceDescriptor } from "../proto/index.ts";
-import { type ActorContext, type Handlers, Later, type Lifecycle } from "./actor.ts";
+import { type ActorContext, type Handlers, Later, type Lifecycle, type Turn } from "./actor.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { type MadangError, runtimeErrors, toMadangError } from "./errors.ts";
 import type { Tenure } from "./fence.ts";
@@ -214,14 +214,20 @@ export class Activation implements ActorContext {
   #runTraced(mail: Mail): void {
     const facts = { "madang.actor": `${this.kind.name}/${this.id}`, "madang.epoch": this.epoch };
     const span = this.#host.tracer.start(`${this.kind.name}.${mail.method.name}`, mail.traceparent, facts);
-    if (span !== undefined && mail.method.oneway === false) mail.traceparent = span.traceparent;
-    this.#invoke(mail, span);
+    if (span === undefined) return this.#invoke(mail, span);
+    const { traceparent } = span;
+    if (mail.method.oneway)
+      this.#invoke(mail, span, { deadlineAtMs: mail.deadlineAtMs, traceparent, abandoned: false });
+    else {
+      mail.traceparent = traceparent;
+      this.#invoke(mail, span);
+    }
   }
 
-  #invoke(mail: Mail, span: Span | undefined): void {
+  #invoke(mail: Mail, span: Span | undefined, turn?: Turn): void {
     let result: unknown;
     try {
-      result = mail.invoke(this.actor as Actor);
+      result = mail.invoke(this.actor as Actor, turn);
     } catch (error) {
       this.#failed(mail, span, error);
       return;

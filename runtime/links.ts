@@ -9,6 +9,17 @@
 
 import { LANES } from "./shard.ts";
 
+/** Nodes spoken to or heard at once: far above any cluster, and a bound for what strangers can make a node remember. */
+const NODES_MAX = 10_000;
+
+function forgetOldest(
+  links: { readonly size: number; keys(): Iterator<string> },
+  forget: (nodeId: string) => void,
+): void {
+  const oldest = links.size >= NODES_MAX ? links.keys().next().value : undefined;
+  if (oldest !== undefined) forget(oldest);
+}
+
 /** The sender's side: the number that each link has reached. */
 export class LinksOut {
   /** By receiver and lane. */
@@ -24,6 +35,7 @@ export class LinksOut {
   next(to: string, lane: number): number {
     let lanes = this.#links.get(to);
     if (lanes === undefined) {
+      forgetOldest(this.#links, (nodeId) => this.forget(nodeId));
       lanes = Array.from({ length: LANES }, () => ({ last: this.#base, beatsLeft: 0 }));
       this.#links.set(to, lanes);
     }
@@ -43,6 +55,11 @@ export class LinksOut {
         say(to, lane, link.last);
       }
     }
+  }
+
+  /** Something was sent to it, since it was last forgotten. */
+  has(nodeId: string): boolean {
+    return this.#links.has(nodeId);
   }
 
   /** Whoever is met for the first time after that is told of a loss that was none, once; it does no harm. */
@@ -123,6 +140,7 @@ export class LinksIn {
   #link(from: string, lane: number): LinkIn {
     let lanes = this.#links.get(from);
     if (lanes === undefined) {
+      forgetOldest(this.#links, (nodeId) => this.forget(nodeId));
       lanes = Array.from({ length: LANES }, () => ({ last: 0, pieces: [], pieceBytes: 0 }));
       this.#links.set(from, lanes);
     }

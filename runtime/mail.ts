@@ -9,7 +9,7 @@ export class Mail implements Turn {
   readonly method: MethodDescriptor;
   readonly request: unknown;
   readonly deadlineAtMs: number;
-  /** Of the caller's span, and while the turn runs of its own. */
+  /** Of the caller's span; of a call, while its turn runs, of its own. */
   traceparent: string;
   abandoned = false;
   started = false;
@@ -21,11 +21,11 @@ export class Mail implements Turn {
     this.traceparent = traceparent;
   }
 
-  /** The turn itself. */
-  invoke(actor: object): unknown {
+  /** The turn itself; what it knows of its call is another thing than the mail where that lies in other mailboxes, too. */
+  invoke(actor: object, turn: Turn = this): unknown {
     const method = (actor as Readonly<Record<string, (request: unknown, turn: Turn) => unknown>>)[this.method.name];
     if (method === undefined) throw runtimeErrors.NO_SUCH_METHOD();
-    return method.call(actor, this.request, this);
+    return method.call(actor, this.request, turn);
   }
 
   succeed(_reply: unknown): void {}

@@ -25,6 +25,8 @@ export interface Seat {
 
 export interface MemoryCluster {
   join(nodeId: string, roles: readonly Role[]): Seat;
+  /** A place on the network for somebody who is no member. */
+  intrude(nodeId: string): Transport;
   /** Hands all shards out, evenly. Call it when the nodes stand. */
   spread(): void;
   move(shard: number, to: string): Promise<void>;
@@ -47,6 +49,7 @@ export function createMemoryCluster(options: MemoryClusterOptions): MemoryCluste
       membership: membership.join(newMember(nodeId, roles)),
       placement: placement.join(nodeId),
     }),
+    intrude: (nodeId) => network.join(nodeId),
     spread: placement.spread,
     move: placement.move,
     seize: placement.seize,

@@ -1,7 +1,14 @@
 // The runtime by itself, with an actor that is made up: several nodes in one process, on a virtual clock.
 
 import { afterEach, describe, expect, it } from "vitest";
-import { type AskRequest, type PresenceReply, PresenceService, type ReportNotice } from "../proto/index.ts";
+import {
+  type AskRequest,
+  Batch,
+  type MethodDescriptor,
+  type PresenceReply,
+  PresenceService,
+  type ReportNotice,
+} from "../proto/index.ts";
 import {
   type ActorContext,
   type ActorDefinition,
@@ -14,6 +21,7 @@ import {
   type Lifecycle,
   type MemoryCluster,
   type Node,
+  noTracer,
   type RuntimeSettings,
   runtimeDefaults,
   runtimeErrors,
@@ -22,6 +30,7 @@ import {
   shardOf,
   silentLogger,
   type Tenure,
+  type Tracer,
   type VirtualClock,
   type WakeList,
   type WakeRow,
@@ -54,6 +63,7 @@ async function rig(
   behave: (context: ActorContext, node: string) => Behaviour | Promise<Behaviour>,
   settings: Partial<RuntimeSettings> = {},
   passivateAfterMs = 60_000,
+  tracer: Tracer = noTracer,
 ): Promise<Rig> {
   const clock = createVirtualClock();
   const cluster = createMemoryCluster({ clock, shardCount: SHARDS, networkDelayMs: 1 });
@@ -82,6 +92,7 @@ async function rig(
       fence: openFence,
       wake: wakeListIn(wakeRows),
       actors: [definition as unknown as ActorDefinition],
+      tracer,
     });
   });
   cluster.spread();
@@ -536,6 +547,27 @@ describe("multicast", () => {
   });
 });
 
+describe("a traced turn", () => {
+  it("carries a span of its own, also where one message lies in many mailboxes", async () => {
+    const spans: string[] = [];
+    const tracer: Tracer = {
+      start(name, parent) {
+        const traceparent = `${parent}/${name}:${spans.length}`;
+        spans.push(traceparent);
+        return { traceparent, end() {} };
+      },
+    };
+    const seen: string[] = [];
+    const behave = (): Behaviour => ({ report: (_notice, { traceparent }) => void seen.push(traceparent) });
+    const { nodes, clock } = await rig(2, behave, {}, 60_000, tracer);
+    (nodes[0] as Node).references(PresenceService).many(names).report(notice(1), "root");
+    await clock.advance(100);
+    expect(seen).toHaveLength(names.length);
+    expect(seen.toSorted()).toEqual(spans.toSorted());
+    expect(spans.every((span) => /^root\/Presence\.report:\d+$/.test(span))).toBe(true);
+  });
+});
+
 describe("bytes from strangers", () => {
   it("are counted and dropped", async () => {
     const { nodes, clock, cluster } = await rig(2, () => ({ ask: () => reply(1) }));
@@ -545,5 +577,44 @@ describe("bytes from strangers", () => {
     }
     await clock.advance(50);
     expect(nodes[0]?.stats().mail.malformed).toBe(3);
+  });
+
+  it("are not acted upon when they can be read, and a call among them is told that it did not run", async () => {
+    let asked = 0;
+    const { nodes, clock, cluster } = await rig(2, () => ({ ask: () => reply(++asked), report: () => void asked++ }));
+    const failures: unknown[] = [];
+    const stranger = cluster.intrude("ghost#1");
+    stranger.open({
+      onBatch(_from, _lane, bytes) {
+        for (const envelope of Batch.decode(bytes).envelopes) failures.push(envelope.reply?.failure);
+      },
+      onRequest() {},
+    });
+    const { ask, report } = PresenceService.methods;
+    const call = (callId: number, method: MethodDescriptor, request: unknown) => ({
+      call: {
+        callId,
+        from: "ghost#1",
+        service: "Presence",
+        method: method.name,
+        ids: ["1"],
+        deadlineMs: 1_000,
+        payload: method.request.encode(request).finish(),
+        traceparent: "",
+        hops: 0,
+      },
+    });
+    const envelopes = [call(7, ask, { askerId: 0 }), call(0, report, notice(1))];
+    const whole = { protocol: 1, link: 5, envelopes, piece: new Uint8Array(0), piecesBefore: 0, piecesLeft: 0 };
+    for (const to of ["n0", "n1", "n0"]) stranger.send(to, 0, Batch.encode(whole).finish(), () => {});
+    await clock.advance(50);
+    expect(asked).toBe(0);
+    expect(failures).toMatchObject(
+      Array.from({ length: 3 }, () => ({ code: "UNAVAILABLE", executed: 0, retryable: true })),
+    );
+    expect(nodes.map((node) => node.stats().mail)).toMatchObject([
+      { strangers: 2, lostIn: 0 },
+      { strangers: 1, lostIn: 0 },
+    ]);
   });
 });

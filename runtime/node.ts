@@ -20,7 +20,7 @@ import { PostOffice } from "./post-office.ts";
 import type { Random } from "./random.ts";
 import type { CallOptions, References } from "./reference.ts";
 import type { RuntimeSettings } from "./settings.ts";
-import { shardOf } from "./shard.ts";
+import { laneOf, shardOf } from "./shard.ts";
 import { noTracer, type Tracer } from "./tracing.ts";
 import type { Transport } from "./transport/port.ts";
 import type { WakeList } from "./wake.ts";
@@ -125,11 +125,15 @@ class NodeRuntime implements Node, Caller {
       transport: options.transport,
       settings,
       arrivals: {
+        isMember: (id) => membership.knows(id),
         method: (service, method) => this.#descriptor(service)?.methods[method],
         arrived: (service, id, mail, hops) => this.#arrived(service, id, mail, hops),
         ownerOf: (service, id) => (this.#served.get(service)?.service.onNode ? id : this.#ownerOfActor(id)),
-        lostFrom: (from) => this.#tellMailLost((id) => this.#ownerOfActor(id) === from),
-        lostTo: (to) => this.#host.mailLost((id) => this.#ownerOfActor(id) === to),
+        // What actors tell this node itself comes in the lane of its id; what they tell each other in the receiver's.
+        lostFrom: (from, lane) => {
+          if (lane === laneOf(nodeId)) this.#tellMailLost((id) => this.#ownerOfActor(id) === from);
+        },
+        lostTo: (to, lane) => this.#host.mailLost((id) => laneOf(id) === lane && this.#ownerOfActor(id) === to),
       },
     });
     membership.onLeft((left) => this.#office.nodeLeft(left));

@@ -5,6 +5,8 @@
 // (P2) A call whose node has left the cluster fails with executed: maybe, unless it is known not to have been delivered.
 // (P3) Bytes that are not a batch, or of another protocol, are counted and dropped.
 // (P4) A service reaches only the methods that it was allowed, and is answered only under its own name.
+// (P5) Nothing is taken from a node that is no member, but from one that this node has written to: it may answer. A member
+//      of which this node has not heard yet is told that its calls did not run, and calls again.
 
 import { Batch, type Envelope, type MethodDescriptor, type Call as WireCall } from "../proto/index.ts";
 import type { Call } from "./call.ts";
@@ -23,15 +25,16 @@ const executedOnWire: readonly Executed[] = ["no", "maybe", "yes"];
 
 /** Mail that came from another node, on its way into a mailbox. */
 export interface Arrivals {
+  isMember(nodeId: string): boolean;
   method(service: string, method: string): MethodDescriptor | undefined;
   /** Delivers here, or fails the mail with MOVED. */
   arrived(service: string, id: string, mail: Mail, hops: number): void;
   /** The node that owns the actor, as far as is known here. */
   ownerOf(service: string, id: string): string | undefined;
-  /** Something that this node sent is lost for good to us. */
-  lostFrom(nodeId: string): void;
-  /** Something that we sent was lost on its way to this node. */
-  lostTo(nodeId: string): void;
+  /** Something that this node sent in this lane is lost for good to us. */
+  lostFrom(nodeId: string, lane: number): void;
+  /** Something that we sent in this lane was lost on its way to this node. */
+  lostTo(nodeId: string, lane: number): void;
 }
 
 export interface PostOfficeOptions {
@@ -87,16 +90,20 @@ class InboundCall extends Mail {
   }
 
   override fail(error: MadangError): void {
-    const failure = {
-      code: error.code,
-      message: error.message,
-      retryable: error.retryable,
-      executed: executedOnWire.indexOf(error.executed),
-      retryAfterMs: error.retryAfterMs,
-      detail: JSON.stringify(error.detail),
-    };
-    this.#answer({ reply: { callId: this.#callId, payload: new Uint8Array(0), failure } });
+    this.#answer(failedReply(this.#callId, error));
   }
+}
+
+function failedReply(callId: number, error: MadangError): Envelope {
+  const failure = {
+    code: error.code,
+    message: error.message,
+    retryable: error.retryable,
+    executed: executedOnWire.indexOf(error.executed),
+    retryAfterMs: error.retryAfterMs,
+    detail: JSON.stringify(error.detail),
+  };
+  return { reply: { callId, payload: nothing, failure } };
 }
 
 export class PostOffice {
@@ -106,6 +113,7 @@ export class PostOffice {
     bytesIn: 0,
     bytesOut: 0,
     malformed: 0,
+    strangers: 0,
     duplicates: 0,
     lostIn: 0,
     lostOut: 0,
@@ -320,6 +328,7 @@ export class PostOffice {
   #receive(from: string, lane: number, bytes: Uint8Array): void {
     const batch = this.#decode(bytes);
     if (batch === undefined) return;
+    if (!this.#arrivals.isMember(from) && !this.#linksOut.has(from)) return this.#turnAway(from, lane, batch); // (P5)
     if (batch.link === 0) return this.#open(from, batch);
     const isBeat = batch.envelopes.length === 0 && batch.piece.byteLength === 0;
     const verdict = this.#linksIn.accept(from, lane, batch, isBeat);
@@ -331,10 +340,25 @@ export class PostOffice {
     } else if (verdict.kind === "drop" && !isBeat) this.stats.duplicates += 1;
   }
 
+  /** Without a number, so that the stranger does not become one whom this node has written to. */
+  #turnAway(from: string, lane: number, { envelopes }: Batch): void {
+    this.stats.strangers += 1;
+    const refused = envelopes.flatMap(({ call }) =>
+      call && call.callId !== 0 ? [failedReply(call.callId, runtimeErrors.UNAVAILABLE())] : [],
+    );
+    if (refused.length === 0) return;
+    this.#hand(
+      from,
+      lane,
+      Batch.encode({ protocol: PROTOCOL, link: 0, envelopes: refused, ...noPieces }).finish(),
+      ignore,
+    );
+  }
+
   #lost(from: string, lane: number): void {
     this.stats.lostIn += 1;
     this.#put(from, lane, { lost: { lane } }, 0);
-    this.#arrivals.lostFrom(from);
+    this.#arrivals.lostFrom(from, lane);
   }
 
   #open(from: string, batch: Batch): void {
@@ -346,7 +370,7 @@ export class PostOffice {
         if (inbound !== undefined) inbound.abandoned = true;
       } else if (lost) {
         this.stats.lostOut += 1;
-        this.#arrivals.lostTo(from);
+        this.#arrivals.lostTo(from, lost.lane);
       }
     }
   }

@@ -1,4 +1,5 @@
 // The door of what is kept. Accounts have a door of their own.
+export { listChannels } from "./cql/channels.ts";
 export type { RingAddress } from "./cql/connect.ts";
 export { type AppliedSchema, applyCqlSchema, type CqlSchemaOptions } from "./cql/schema.ts";
 export { type CqlOptions, openCqlStores } from "./cql/stores.ts";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { GoAwayReason } from "../../proto/index.ts";
+import { Entry, GoAwayReason, HistoryDirection } from "../../proto/index.ts";
 import { shardOf } from "../../runtime/index.ts";
 import { createWorld, refsOf, text, type World, within } from "../harness.ts";
 
@@ -269,5 +269,72 @@ describe("when nodes come and go", () => {
     await ask(world.cluster.move(shardOf("2", 16), to));
     await world.clock.advance(100);
     expect(device.reattachments).toBe(1);
+  });
+});
+
+describe("an inbox that has lost its rows", () => {
+  const standing = async (channelId: string, userId: number) => {
+    const { channel } = refsOf(world.at);
+    const newestOnly = { channelId, anchor: 0, direction: HistoryDirection.BEFORE, limit: 1 };
+    const { entries, lastId } = await ask(channel(channelId).history({ userId: 0, history: newestOnly }));
+    const newest = entries[0] as Uint8Array;
+    const { members } = await ask(channel(channelId).describe({ userId: 0 }));
+    const visibleFrom = members.find((member) => member.userId === userId)?.visibleFrom ?? 1;
+    return { channelId, lastId, ordinal: Entry.decode(newest).ordinal, visibleFrom, newest };
+  };
+  const repair = async (userId: number, channels: Awaited<ReturnType<typeof standing>>[]) => {
+    const { repaired, standing } = await ask(refsOf(world.at).user(String(userId)).repair({ channels }));
+    return { repaired, standing };
+  };
+  const elsewhere = async (userId: number) => {
+    const to = ["a", "b", "c"].find((name) => name !== world.ownerOf(String(userId))) as string;
+    await ask(world.cluster.move(shardOf(String(userId), 16), to));
+  };
+
+  it("is rebuilt from the channels: versions above all before, unread as it was, nothing for a second time", async () => {
+    for (const number of [1, 2, 3]) await post("d1.2", 1, number, `m${number}`);
+    await post("d2.3", 3, 1, "from another channel");
+    await world.clock.advance(5_000); // the pointers are written
+    const before = await sync(2);
+    await world.loseInbox(2);
+    await elsewhere(2);
+    expect((await sync(2)).pointers).toEqual([]);
+    const channels = [await standing("d1.2", 2), await standing("d2.3", 2)];
+    expect(await repair(2, channels)).toEqual({ repaired: 2, standing: 0 });
+    const { pointers, cursor } = await sync(2, before.cursor);
+    expect(cursor).toBeGreaterThan(before.cursor);
+    expect(pointers.map(({ channelId, lastId, ordinal }) => [channelId, lastId, ordinal])).toEqual([
+      ["d1.2", 3, 3],
+      ["d2.3", 1, 1],
+    ]);
+    expect(await repair(2, channels)).toEqual({ repaired: 0, standing: 2 });
+    await elsewhere(2); // what was repaired is in the store
+    expect((await sync(2)).pointers).toHaveLength(2);
+  });
+
+  it("is written again also where the actor still has it in memory, and its devices follow", async () => {
+    const device = await world.attach(2, 20);
+    for (const number of [1, 2]) await post("d1.2", 1, number, `m${number}`);
+    await post("d1.2", 2, 1, "mine");
+    await world.clock.advance(5_000);
+    await world.loseInbox(2);
+    expect(await repair(2, [await standing("d1.2", 2)])).toEqual({ repaired: 1, standing: 0 });
+    await world.clock.advance(100);
+    const chain = device.pushed.map(({ prev, version }) => [prev, version] as const);
+    for (let at = 1; at < chain.length; at++) expect(chain[at]?.[0]).toBe(chain[at - 1]?.[1]);
+    expect(device.texts("d1.2").at(-1)).toBe("mine");
+    await elsewhere(2);
+    expect((await sync(2)).pointers).toMatchObject([{ channelId: "d1.2", lastId: 3, readId: 3, readOrdinal: 3 }]);
+  });
+
+  it("never goes back to what a channel said before something newer was delivered", async () => {
+    await post("d1.2", 1, 1, "m1");
+    const old = await standing("d1.2", 2);
+    await post("d1.2", 1, 2, "m2");
+    await world.clock.advance(5_000);
+    await world.loseInbox(2);
+    expect(await repair(2, [old])).toEqual({ repaired: 1, standing: 0 });
+    expect((await sync(2)).pointers).toMatchObject([{ lastId: 2, ordinal: 2 }]);
+    expect(await repair(2, [old])).toEqual({ repaired: 0, standing: 1 });
   });
 });

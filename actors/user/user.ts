@@ -16,6 +16,7 @@ import {
   type DeliverNotice,
   type DetachNotice,
   type EndSessionRequest,
+  Entry,
   type GatewayService,
   GoAwayReason,
   type InboxPointer,
@@ -24,6 +25,9 @@ import {
   type PushStateReply,
   type PushStateRequest,
   type ReadRequest,
+  type RepairReply,
+  type RepairRequest,
+  type RepairRequestStanding,
   type SignalNotice,
   type SyncReply,
   type SyncRequest,
@@ -37,12 +41,13 @@ import {
   Later,
   type Lifecycle,
   type References,
+  runtimeErrors,
   stamp,
   type Turn,
 } from "../../runtime/index.ts";
 import type { ChannelLogStore, RegisterStore } from "../../storage/index.ts";
 import { chatErrors } from "../errors.ts";
-import { readBody } from "../frames.ts";
+import { deliveryBody, readBody } from "../frames.ts";
 import type { ChatSettings } from "../settings.ts";
 import { EndedLogIns } from "./ended-log-ins.ts";
 import type { InboxOwner, InboxWriter } from "./inbox-writer.ts";
@@ -309,6 +314,58 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       (error) => later.reject(error),
     );
     return later;
+  }
+
+  // ---- repair
+
+  /**
+   * Pointers that the store has not got as they are here, or not at all, are taken from what the channels say, each under a
+   * new version (U4). How far the person had read is lost with them, but for what the person wrote.
+   */
+  async repair({ channels }: RepairRequest): Promise<Later<RepairReply>> {
+    const kept = readPointers(await this.#ports.registers.read("inbox", this.context.id));
+    this.#pointers ??= kept; // the turn holds the mailbox, so nothing was delivered meanwhile
+    const pointers = this.#pointers;
+    const repaired: Pointer[] = [];
+    for (const standing of channels) {
+      const known = pointers.get(standing.channelId);
+      const isKept = known !== undefined && kept.get(known.channelId)?.version === known.version;
+      if (isKept && known.lastId >= standing.lastId) continue;
+      repaired.push(this.#repair(pointers, known ?? newPointer(standing.channelId), standing));
+    }
+    const later = new Later<RepairReply>();
+    const reply = { repaired: repaired.length, standing: channels.length - repaired.length };
+    this.#ports.inboxWriter
+      .flush()
+      .then(() => this.context.verify()) // it starts after the pointers are durable
+      .then(
+        () => {
+          if (repaired.every(({ dirty }) => dirty === 0)) later.resolve(reply);
+          else
+            later.reject(runtimeErrors.UNAVAILABLE({ executed: "maybe", message: "Not all pointers were written." }));
+        },
+        (error) => later.reject(error),
+      );
+    return later;
+  }
+
+  #repair(pointers: Map<string, Pointer>, pointer: Pointer, standing: RepairRequestStanding): Pointer {
+    const { channelId, lastId, ordinal, visibleFrom, newest } = standing;
+    pointers.set(channelId, pointer);
+    if (lastId >= pointer.lastId) {
+      Object.assign(pointer, { lastId, ordinal, visibleFrom, left: false });
+      if (Entry.decode(newest).author === this.userId && lastId > pointer.readId) {
+        pointer.readId = lastId;
+        pointer.readOrdinal = ordinal;
+      }
+    }
+    const prev = this.#version;
+    pointer.version = this.#nextVersion();
+    pointer.ours = true;
+    const marks = (pointer.readId > 0 ? Dirty.READ : 0) | (pointer.devices === undefined ? 0 : Dirty.DELIVERED);
+    this.#ports.inboxWriter.mark(this, pointer, Dirty.POINTER | marks);
+    this.#push(prev, pointer.version, deliveryBody(channelId, [newest]));
+    return pointer;
   }
 
   // ---- why

@@ -7,13 +7,20 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { startServices } from "../../tools/services/index.ts";
+import { badDays } from "./bad-days.ts";
 import { demo } from "./demo.ts";
 import { engines } from "./engines.ts";
 import { nodes } from "./nodes.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { zombies } from "./zombies.ts";
 
-const scenarios: Readonly<Record<string, Scenario>> = { demo, zombies, nodes, engines };
+const scenarios: Readonly<Record<string, Scenario>> = {
+  demo,
+  zombies,
+  nodes,
+  engines,
+  "bad-days": badDays,
+};
 
 const startedMs = performance.now();
 const print = (line: string) => {

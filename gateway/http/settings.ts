@@ -16,6 +16,7 @@ export interface HttpSettings {
   readonly attemptsWindowMs: number;
   readonly attemptsRememberedMax: number;
   readonly callDeadlineMs: number;
+  readonly repairChannelsMax: number;
   readonly corsOrigins: readonly string[];
 }
 
@@ -35,5 +36,6 @@ export const httpDefaults: HttpSettings = {
   attemptsWindowMs: 900_000,
   attemptsRememberedMax: 100_000, // addresses counted at once, by each node; the oldest are forgotten
   callDeadlineMs: 5_000, // what an actor may take
+  repairChannelsMax: 100, // of one request of an operator: each is asked twice, and is in memory afterwards
   corsOrigins: ["http://localhost:8080", "http://127.0.0.1:8080"], // pages that may call
 };

@@ -319,6 +319,32 @@ export interface PushStateReply {
 }
 export const PushStateReply = root.PushStateReply as Codec<PushStateReply>;
 
+/** Channels of which the user is a member now, as their logs tell. Asked by an operator whose inbox table has lost rows. */
+export interface RepairRequest {
+  channels: RepairRequestStanding[];
+}
+export const RepairRequest = root.RepairRequest as Codec<RepairRequest>;
+
+export interface RepairRequestStanding {
+  channelId: string;
+  /** settled, and not below visible_from */
+  lastId: number;
+  /** of last_id */
+  ordinal: number;
+  visibleFrom: number;
+  /** the Entry record of last_id */
+  newest: Uint8Array;
+}
+export const RepairRequestStanding = root.RepairRequest.Standing as Codec<RepairRequestStanding>;
+
+/** Answered when what was repaired is durable, under a verify that started afterwards. */
+export interface RepairReply {
+  repaired: number;
+  /** there was nothing to repair */
+  standing: number;
+}
+export const RepairReply = root.RepairReply as Codec<RepairReply>;
+
 /** This user's sessions want to know of all friends, or no longer. */
 export interface WatchRequest {
   on: boolean;
@@ -450,6 +476,7 @@ export const UserService = {
     endSession: { name: "endSession", request: EndSessionRequest, reply: Nothing, readonly: false, oneway: false },
     why: { name: "why", request: UserWhyRequest, reply: UserWhyReply, readonly: true, oneway: false },
     pushState: { name: "pushState", request: PushStateRequest, reply: PushStateReply, readonly: true, oneway: false },
+    repair: { name: "repair", request: RepairRequest, reply: RepairReply, readonly: false, oneway: false },
   },
 } as const satisfies ServiceDescriptor;
 

@@ -15,7 +15,11 @@ export function createMemoryMembership(): MemoryMembership {
       members.set(member.nodeId, member);
       const own: ((nodeId: string) => void)[] = [];
       listeners.set(member.nodeId, own);
-      return { members: () => [...members.values()], onLeft: (listener) => void own.push(listener) };
+      return {
+        members: () => [...members.values()],
+        knows: (nodeId) => members.has(nodeId),
+        onLeft: (listener) => void own.push(listener),
+      };
     },
     leave(nodeId) {
       members.delete(nodeId);

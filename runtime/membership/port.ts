@@ -22,6 +22,8 @@ export interface Member {
 
 export interface Membership {
   members(): readonly Member[];
+  /** Whether it is or was a member, as far as anything is known of it now. What others send is a stranger's. */
+  knows(nodeId: string): boolean;
   /** Called when a node is known to be gone: nothing more comes from it. */
   onLeft(listener: (nodeId: string) => void): void;
 }

@@ -61,12 +61,32 @@ export class Rig {
   }
 
   /** Starts a node; what becomes of it is in its state. */
-  join(
-    name: string,
-    more: Partial<Member> = {},
-    nodeId = `${name}#${++this.#incarnations}`,
-    shards = this.shards,
-  ): RigNode {
+  join(name: string, more: Partial<Member> = {}, nodeId = this.#nextId(name), shards = this.shards): RigNode {
+    const node = this.#make(nodeId, more, shards);
+    this.#watch(node, node.cluster.start());
+    return node;
+  }
+
+  /** One that only asks whether it would be let in. */
+  looks(name: string): RigNode {
+    const node = this.#make(this.#nextId(name), {}, this.shards);
+    this.#watch(node, node.cluster.check());
+    return node;
+  }
+
+  #nextId(name: string): string {
+    return `${name}#${++this.#incarnations}`;
+  }
+
+  #watch(node: RigNode, task: Promise<void>): void {
+    task.catch((error) => {
+      if (node.state === "crashed" || node.state === "closed") return;
+      node.state = "refused";
+      node.error = error;
+    });
+  }
+
+  #make(nodeId: string, more: Partial<Member>, shards: number): RigNode {
     const clock = new PausableClock(this.clock);
     const acting = new Map<number, number>();
     const cluster = createClusterPlacement({
@@ -115,11 +135,6 @@ export class Rig {
       onOwnersChanged: (shards) => node.changes.push([...shards]),
     });
     this.nodes.push(node);
-    cluster.start().catch((error) => {
-      if (node.state === "crashed" || node.state === "closed") return;
-      node.state = "refused";
-      node.error = error;
-    });
     return node;
   }
 

@@ -58,6 +58,21 @@ describe("nodes that start", () => {
     expect(rig.store.snapshot().index).toBe(before.index);
   });
 
+  it("can ask first whether they would be let in, and join by the same object", async () => {
+    const rig = await three();
+    const before = rig.store.snapshot();
+    const refused = rig.looks("b");
+    await rig.becomes(() => refused.state === "refused", START_MS);
+    expect(refused.error).toMatchObject({ code: "NAME_IN_USE" });
+    const letIn = rig.looks("d");
+    await rig.clock.advance(START_MS);
+    expect(letIn.state).toBe("up");
+    expect(rig.store.snapshot().index).toBe(before.index);
+    void letIn.cluster.start();
+    await settled(rig, 10_000);
+    expect(rig.nodes[0]?.cluster.membership.members().map(({ nodeId }) => nodeId)).toContain(letIn.nodeId);
+  });
+
   it("are refused while a node of their name lives, and replace one that does not answer at once", async () => {
     const rig = await three();
     const before = rig.store.snapshot();

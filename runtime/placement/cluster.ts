@@ -18,7 +18,7 @@ import type { Random } from "../random.ts";
 import type { Candidate } from "./balance.ts";
 import { Coordinator } from "./coordinator.ts";
 import { Directory, tenuresOf } from "./directory.ts";
-import { type Entrance, enter } from "./enter.ts";
+import { createEntrance, type Entrance } from "./enter.ts";
 import { clusterErrors } from "./errors.ts";
 import { type ControlBody, decodeControl, encodeControl } from "./messages.ts";
 import type { Placement } from "./port.ts";
@@ -56,6 +56,11 @@ export interface ClusterPlacement {
   /** Opened before start(). */
   readonly placement: Placement;
   readonly membership: Membership;
+  /**
+   * Whether start() would let this node in, as far as can be told now: for whoever would write elsewhere before it. Rejects as
+   * start() does, and writes nothing.
+   */
+  check(): Promise<void>;
   /**
    * Joins, and resolves when the table is known. Rejects with SHARD_COUNT_MISMATCH, NAME_IN_USE, CLUSTER_MISMATCH, CLOCK_SKEW, PLACEMENT_CORRUPT,
    * CONTROL_UNREACHABLE or one of Consul's, and has written nothing then.
@@ -127,8 +132,14 @@ class ClusterNode implements ClusterPlacement {
 
   // ---- joining and leaving
 
-  async start(): Promise<void> {
-    const { store, control, shardCount } = this.#options;
+  async check(): Promise<void> {
+    await this.#enter().look();
+  }
+
+  /** From now on this node hears what others say, and answers nobody. */
+  #enter(): Entrance {
+    if (this.#entrance !== undefined) return this.#entrance;
+    const { control } = this.#options;
     this.#phase = "entering";
     control.open({
       onMessage: (from, bytes) => this.#received(from, bytes),
@@ -136,17 +147,22 @@ class ClusterNode implements ClusterPlacement {
         if (connected) this.#vigil.restart();
       },
     });
+    this.#entrance = createEntrance({
+      ...this.#options,
+      nodeId: this.#nodeId,
+      ask: (clusterId, to) => {
+        const bytes = encodeControl(clusterId, { ping: { nonce: 1 } });
+        if (to === undefined) control.broadcast(bytes);
+        else control.send(to, bytes);
+      },
+    });
+    return this.#entrance;
+  }
+
+  async start(): Promise<void> {
+    const { store, control, shardCount } = this.#options;
     try {
-      this.#entrance = enter({
-        ...this.#options,
-        nodeId: this.#nodeId,
-        ask: (clusterId, to) => {
-          const bytes = encodeControl(clusterId, { ping: { nonce: 1 } });
-          if (to === undefined) control.broadcast(bytes);
-          else control.send(to, bytes);
-        },
-      });
-      const { clusterId, table, members, replaced } = await this.#entrance.done;
+      const { clusterId, table, members, replaced } = await this.#enter().pass();
       this.#clusterId = clusterId;
       await this.#session.open();
       for (const old of replaced) this.membership.left(old);

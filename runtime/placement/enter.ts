@@ -33,17 +33,31 @@ export interface Entered {
 }
 
 export interface Entrance {
-  readonly done: Promise<Entered>;
+  /** Reads and asks, and writes nothing. */
+  look(): Promise<void>;
+  /** Looks, again if it was done before, and clears the way. */
+  pass(): Promise<Entered>;
   /** What comes over control meanwhile. */
   heard(from: string, bytes: Uint8Array): void;
+}
+
+interface Seen {
+  readonly isFounded: boolean;
+  readonly table: Stored | undefined;
+  readonly members: readonly StoredMember[];
+  readonly older: readonly StoredMember[];
 }
 
 /** How finely the wait for Control is cut. */
 const CONTROL_POLL_MS = 50;
 
-export function enter(options: EnterOptions): Entrance {
+export function createEntrance(options: EnterOptions): Entrance {
   const entering = new Entering(options);
-  return { done: entering.run(), heard: (from, bytes) => entering.heard(from, bytes) };
+  return {
+    look: async () => void (await entering.look()),
+    pass: () => entering.pass(),
+    heard: (from, bytes) => entering.heard(from, bytes),
+  };
 }
 
 class Entering {
@@ -64,8 +78,9 @@ class Entering {
     else if (dropped === undefined) this.#answered.add(from);
   }
 
-  async run(): Promise<Entered> {
-    const { store, shardCount, nodeId, log } = this.#options;
+  async look(): Promise<Seen> {
+    const { store, shardCount, nodeId } = this.#options;
+    this.#answered.clear();
     await this.#checkClock();
     const config = await this.#config();
     this.#clusterId = config?.clusterId ?? this.#newId();
@@ -74,8 +89,13 @@ class Entering {
     if (table !== undefined) decodeTable(table.bytes, shardCount);
     const older = members.filter((member) => member.nodeId !== nodeId && nameOf(member.nodeId) === nameOf(nodeId));
     await this.#greet(older.map((member) => member.nodeId));
-    // Nothing was written up to here.
-    if (config === undefined) await this.#found(this.#clusterId);
+    return { isFounded: config !== undefined, table, members, older };
+  }
+
+  async pass(): Promise<Entered> {
+    const { store, log } = this.#options;
+    const { isFounded, table, members, older } = await this.look();
+    if (!isFounded) await this.#found(this.#clusterId);
     for (const { nodeId: old, session } of older) {
       log.info({ node: old }, "an older incarnation of this node does not answer, and is replaced");
       await store.endSession(session);

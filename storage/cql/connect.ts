@@ -139,12 +139,14 @@ const common = ({ contactPoints, credentials, tls }: RingAddress, settings: Stor
 });
 
 async function open(driver: Client, ring: RingAddress, log: Logger): Promise<void> {
+  let opened = false; // before, whoever opens it is told what is wrong, once
   driver.on("log", (level: string, from: string, sentence: string) => {
-    if (level === "error") log.warn({ from, sentence }, "the driver of the ring reports an error");
-    else if (level === "warning") log.debug({ from, sentence }, "the driver of the ring warns");
+    if (level === "error" && opened) log.warn({ from, sentence }, "the driver of the ring reports an error");
+    else if (level === "warning" || level === "error") log.debug({ from, sentence }, "the driver of the ring warns");
   });
   try {
     await driver.connect();
+    opened = true;
   } catch (error) {
     await driver.shutdown().catch(() => undefined); // it never got to its feet
     throw connectionError(ring, error);

@@ -1,0 +1,114 @@
+// Records into channel logs on the ring: under the fence, without it, and as bare inserts of the driver.
+
+import { goals, median, type Result, resultOf, say } from "../measure.ts";
+import { startMeasured } from "../processes.ts";
+import type { AppendOrder, AppendRun } from "./appender.ts";
+import { withKeyspace } from "./ring.ts";
+import { type Rounds, rounds } from "./rounds.ts";
+import type { World } from "./world.ts";
+
+const RUN_MS = 2_000;
+const WARM_UP_MS = 3_000;
+/** Sixty-four on their way in each of a few: what gathers while a batch is under way fills the next one. */
+const hot = { group: "hot", channels: 16, each: 64 };
+const wide = { group: "wide", channels: 5_000, each: 1 };
+/** A message of a hot channel counts as one of a batch of at least so many. */
+const TOGETHER_MIN = 16;
+
+export async function appends({ environment, name, pairs }: World): Promise<Result[]> {
+  const contactPoints = environment.CQL_CONTACT_POINTS ?? "";
+  return withKeyspace(contactPoints, name, async () => {
+    const start = (way: string) => startMeasured<object>("cluster/appender", [way, name], environment);
+    const sides = { fenced: await start("fenced"), unfenced: await start("unfenced"), bare: await start("bare") };
+    const run = (way: keyof typeof sides, order: Omit<AppendOrder, "forMs">, forMs = RUN_MS) =>
+      sides[way].profiled(`appends-${order.group}-${way}`, () => sides[way].ask<AppendRun>({ ...order, forMs }));
+    try {
+      for (const way of ["fenced", "bare"] as const) await run(way, hot, WARM_UP_MS);
+      const inHot = await rounds(pairs, { fenced: () => run("fenced", hot), bare: () => run("bare", hot) });
+      for (const way of ["fenced", "unfenced", "bare"] as const) await run(way, wide, WARM_UP_MS);
+      const overMany = await rounds(pairs, {
+        fenced: () => run("fenced", wide),
+        unfenced: () => run("unfenced", wide),
+        bare: () => run("bare", wide),
+      });
+      sayFailed(inHot);
+      sayFailed(overMany);
+      return [...rowsOfHot(inHot), ...rowsOfWide(overMany)];
+    } finally {
+      await Promise.all(Object.values(sides).map((side) => side.stop()));
+    }
+  });
+}
+
+const cpuOf = (runs: readonly AppendRun[]) => runs.map((run) => run.cpuUs);
+const rateOf = (runs: readonly AppendRun[]) => runs.map((run) => run.perSecond);
+const BARE = "bare driver insert";
+
+function sayFailed(sides: Readonly<Record<string, readonly AppendRun[]>>): void {
+  for (const [side, runs] of Object.entries(sides)) {
+    const failed = runs.reduce((sum, run) => sum + run.failed, 0);
+    if (failed > 0) say(`  ${side}: ${failed} requests were not carried out in time, and were sent again`);
+  }
+}
+
+function rowsOfHot({ fenced, bare }: Rounds<"fenced" | "bare", AppendRun>): Result[] {
+  const together = median(fenced.map((run) => run.together));
+  say(
+    `  hot channels: ${together.toFixed(1)} records together, ${median(fenced.map((run) => run.verifies)).toFixed(4)} verifies each`,
+  );
+  if (together < TOGETHER_MIN) throw new Error(`only ${together} records left together: this is not a hot channel`);
+  return [
+    resultOf({
+      name: `append with verify, ${hot.channels} hot channels: client CPU a message`,
+      unit: "µs",
+      values: cpuOf(fenced),
+      baseline: { name: BARE, values: cpuOf(bare) },
+      goal: goals.ratioAtMost(0.5),
+      notMeasured: "CPU of the ring",
+    }),
+    resultOf({
+      name: `appends with verify, ${hot.channels} hot channels`,
+      unit: "/s",
+      values: rateOf(fenced),
+      baseline: { name: BARE, values: rateOf(bare) },
+    }),
+    resultOf({
+      name: `append, ${hot.channels} hot channels: records that leave together`,
+      unit: "",
+      values: fenced.map((run) => run.together),
+    }),
+  ];
+}
+
+function rowsOfWide({ fenced, unfenced, bare }: Rounds<"fenced" | "unfenced" | "bare", AppendRun>): Result[] {
+  const channels = wide.channels.toLocaleString("en");
+  return [
+    resultOf({
+      name: `append with verify, ${channels} channels: client CPU a message`,
+      unit: "µs",
+      values: cpuOf(fenced),
+      baseline: { name: BARE, values: cpuOf(bare) },
+      goal: goals.ratioAtMost(1.2),
+      notMeasured: "CPU of the ring",
+    }),
+    resultOf({
+      name: `appends under the fence, ${channels} channels at load`,
+      unit: "/s",
+      values: rateOf(fenced),
+      baseline: { name: "the same without the fence", values: rateOf(unfenced) },
+      goal: goals.ratioAtLeast(0.9),
+      notMeasured: "a ring on other machines",
+    }),
+    resultOf({
+      name: `append under the fence, ${channels} channels: client CPU a message`,
+      unit: "µs",
+      values: cpuOf(fenced),
+      baseline: { name: "the same without the fence", values: cpuOf(unfenced) },
+    }),
+    resultOf({
+      name: `append under the fence, ${channels} channels: verify reads a message`,
+      unit: "",
+      values: fenced.map((run) => run.verifies),
+    }),
+  ];
+}

@@ -1,0 +1,76 @@
+// `make bench-cluster`: starts engines of its own, measures beside baselines, prints a table, writes bench/results/cluster.json
+// and the table of the cluster in docs/performance.md.
+//
+//   node --expose-gc dist/bench/cluster/main.js [scenario …] [--quick] [--pairs N] [--print] [--given]
+//
+// With scenarios named, only their rows are measured and written anew. --quick measures half as often. --print writes nothing.
+// --given measures on the engines whose addresses are in the environment. BENCH_PROFILE=<folder> writes CPU profiles.
+
+import { randomBytes } from "node:crypto";
+import { parseArgs } from "node:util";
+import { startServices } from "../../tools/services/index.ts";
+import { type Result, say } from "../measure.ts";
+import { type Place, table, writeResults } from "../report.ts";
+import { appends } from "./appends.ts";
+import { calls } from "./calls.ts";
+import { latency } from "./latency.ts";
+import { nodes } from "./nodes.ts";
+import { operations } from "./operations.ts";
+import { versionsOf } from "./versions.ts";
+import type { World } from "./world.ts";
+
+/** Pairs of runs, A B B A: as many as fit six minutes for everything. */
+const PAIRS = 8;
+
+type Scenario = (world: World) => Promise<Result[]>;
+const scenarios: Readonly<Record<string, Scenario>> = { calls, appends, operations, latency, nodes };
+
+const place: Omit<Place, "beside"> = {
+  file: "bench/results/cluster.json",
+  first: "<!-- cluster results: written by make bench-cluster -->",
+  last: "<!-- end of cluster results -->",
+};
+
+const startedMs = performance.now();
+const tell = (line: string) => say(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  ${line}`);
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: {
+      quick: { type: "boolean" },
+      pairs: { type: "string" },
+      print: { type: "boolean" },
+      given: { type: "boolean" },
+    },
+    allowPositionals: true,
+  });
+  const chosen = positionals.length === 0 ? Object.keys(scenarios) : positionals;
+  const unknown = chosen.find((name) => scenarios[name] === undefined);
+  if (unknown !== undefined)
+    throw new Error(`there is no scenario ${unknown}; there are ${Object.keys(scenarios).join(", ")}`);
+  const pairs = Math.ceil(Number(values.pairs ?? PAIRS) / (values.quick ? 2 : 1));
+  const services = await startServices({ given: values.given ? process.env : {}, log: tell });
+  const end = async () => {
+    await services.stop();
+    process.exit(130);
+  };
+  process.once("SIGINT", () => void end());
+  process.once("SIGTERM", () => void end());
+  try {
+    const { environment } = services;
+    const results: Result[] = [];
+    for (const name of chosen) {
+      tell(`${name} …`);
+      const world = { environment, name: `bench_${name}_${randomBytes(3).toString("hex")}`, pairs };
+      results.push(...(await (scenarios[name] as Scenario)(world)));
+    }
+    process.stdout.write(`${table(results)}\n`);
+    tell("done");
+    if (!values.print) await writeResults(results, { ...place, beside: await versionsOf(environment) });
+  } finally {
+    await services.stop();
+  }
+}
+
+await main();
+process.exit();
