@@ -21,5 +21,6 @@ export function fixedPlacement(nodeId: string, owner: string, shardCount: number
 
 export const fixedMembership = (owner: string): Membership => ({
   members: () => [newMember(owner, ["actors"])],
+  knows: () => true,
   onLeft() {},
 });
