@@ -10,8 +10,12 @@ import { startServices } from "../../tools/services/index.ts";
 import { badDays } from "./bad-days.ts";
 import { demo } from "./demo.ts";
 import { engines } from "./engines.ts";
+import { hotChannel } from "./hot-channel.ts";
 import { nodes } from "./nodes.ts";
+import { operations } from "./operations.ts";
+import { restore } from "./restore.ts";
 import type { Scenario, World } from "./scenario.ts";
+import { services as internalServices } from "./services.ts";
 import { zombies } from "./zombies.ts";
 
 const scenarios: Readonly<Record<string, Scenario>> = {
@@ -20,6 +24,10 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   nodes,
   engines,
   "bad-days": badDays,
+  "hot-channel": hotChannel,
+  restore,
+  services: internalServices,
+  operations,
 };
 
 const startedMs = performance.now();

@@ -9,12 +9,13 @@ import { cached, cacheFolder, entryName } from "../../tools/services/cache.ts";
 const run = promisify(execFile);
 export const folder = fileURLToPath(new URL(".", import.meta.url));
 
-export async function findPython(): Promise<string> {
+/** @param place of the example: the compiled program is somewhere else than what is not compiled */
+export async function findPython(place = folder): Promise<string> {
   const given = process.env.MADANG_PYTHON;
   if (given !== undefined && given !== "") return given;
-  const requirements = join(folder, "requirements.txt");
+  const requirements = join(place, "requirements.txt");
   const name = await entryName("python", [requirements], "python3 -m venv, pip install -r requirements.txt");
-  const { folder: place } = await cached(cacheFolder(), name, async (growing) => {
+  const { folder: made } = await cached(cacheFolder(), name, async (growing) => {
     const venv = join(growing, "venv");
     await run("python3", ["-m", "venv", venv]).catch((cause: unknown) => {
       throw new Error(
@@ -24,10 +25,10 @@ export async function findPython(): Promise<string> {
     });
     await run(join(venv, "bin", "python"), ["-m", "pip", "install", "--quiet", "-r", requirements]);
   });
-  return join(place, "venv", "bin", "python");
+  return join(made, "venv", "bin", "python");
 }
 
 /** Writes generated/, as a reader of the example would. */
-export async function generate(python: string): Promise<void> {
-  await run(python, ["generate.py"], { cwd: folder });
+export async function generate(python: string, place = folder): Promise<void> {
+  await run(python, ["generate.py"], { cwd: place });
 }

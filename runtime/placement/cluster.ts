@@ -496,8 +496,9 @@ class ClusterNode implements ClusterPlacement {
 
   #received(from: string, bytes: Uint8Array): void {
     const { settings } = this.#options;
-    if (this.#phase === "entering" && this.#clusterId === "") {
-      this.#entrance?.heard(from, bytes);
+    if (this.#clusterId === "") {
+      // One that was not let in answers nobody: it would seem to be of another cluster.
+      if (this.#phase === "entering") this.#entrance?.heard(from, bytes);
       return;
     }
     const { message, dropped } = decodeControl(this.#clusterId, bytes, settings.controlBytesMax);
