@@ -18,7 +18,6 @@ export interface PlacementSettings {
   readonly handoffResendMs: number;
   readonly movesAtOnce: number;
   readonly unfairShare: number;
-  readonly lostResendMs: number;
   readonly memberWriteMs: number;
   readonly refreshMs: number;
   readonly storeRetryMs: number;
@@ -47,7 +46,6 @@ export const placementDefaults: PlacementSettings = {
   handoffResendMs: 1_000, // a lost message costs a second
   movesAtOnce: 32, // shards without service at the same time, when nothing is broken
   unfairShare: 0.1, // by how much a node's part may differ from the mean before shards move
-  lostResendMs: 1_000,
   memberWriteMs: 5_000, // how often the count of sessions is written: Consul tells every node of every write
   refreshMs: 200, // a node that has missed a change reads the table at most so often
   storeRetryMs: 1_000, // pause after Consul did not answer
