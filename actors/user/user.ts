@@ -323,6 +323,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
    * new version (U4). How far the person had read is lost with them, but for what the person wrote.
    */
   async repair({ channels }: RepairRequest): Promise<Later<RepairReply>> {
+    await this.#ports.inboxWriter.flush(); // so that the store has what it should have
     const kept = readPointers(await this.#ports.registers.read("inbox", this.context.id));
     this.#pointers ??= kept; // the turn holds the mailbox, so nothing was delivered meanwhile
     const pointers = this.#pointers;

@@ -52,7 +52,8 @@ export async function gather({ cluster, pairs, everyMs, groupEvery }: ChatterOpt
   const folder = await mkdtemp(join(tmpdir(), "madang-chatter-"));
   const devices = Array.from({ length: pairs * 2 }, (_, at) => {
     const records = new Map<string, Uint8Array>();
-    return new Device(`person${at}`, `person${at}`, cluster.apiUrl, async () => createMemoryStore(records));
+    const name = `${cluster.name}-${at}`; // all clusters of a run have their accounts in one database
+    return new Device(name, name, cluster.apiUrl, async () => createMemoryStore(records));
   });
   const errors: string[] = [];
   for (const device of devices) {

@@ -115,7 +115,7 @@ async function postgresAway({ world, chatter, cluster }: Stage): Promise<void> {
   const response = await fetch(`${cluster.apiUrl}/v1/sessions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ name: "person0", password: "the gate stands open", device: { name: "x" } }),
+    body: JSON.stringify({ name: chatter.devices[0]?.person, password: "the gate stands open", device: { name: "x" } }),
   });
   const body = (await response.json()) as { error?: { code: string } };
   const { sent, acked, latencies } = progress(chatter, fromMs, performance.now() - 2_000);
@@ -132,7 +132,11 @@ async function postgresAway({ world, chatter, cluster }: Stage): Promise<void> {
         await fetch(`${cluster.apiUrl}/v1/sessions`, {
           method: "POST",
           headers: { "content-type": "application/json" },
-          body: JSON.stringify({ name: "person0", password: "the gate stands open", device: { name: "x" } }),
+          body: JSON.stringify({
+            name: chatter.devices[0]?.person,
+            password: "the gate stands open",
+            device: { name: "x" },
+          }),
         })
       ).ok,
     30_000,

@@ -218,7 +218,7 @@ async function repaired({ world, cluster, seat }: Stage): Promise<void> {
     fact(await chatter.settled(SETTLED_MS), "the old devices have everything");
     await newDevice(world, cluster, seat, victim, before);
     const again = await cluster.command("repair", "inbox", userId);
-    fact(/: 0 pointers repaired, 5 stood/.test(again), "a second repair finds nothing to do");
+    fact(/: 0 pointers repaired, 5 stood/.test(again), `a second repair finds nothing to do: ${again.split("\n")[0]}`);
     const nobody = await cluster.command("repair", "inbox", "nobody at all").catch((error) => error.stderr as string);
     fact(nobody.includes("There is no user nobody at all."), "there is no inbox of somebody who is not there");
     await statePromises(world, chatter);
