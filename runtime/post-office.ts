@@ -12,6 +12,7 @@ import { Batch, type Envelope, type MethodDescriptor, type Call as WireCall } fr
 import type { Call } from "./call.ts";
 import type { Clock, Timer } from "./clock.ts";
 import { type Executed, MadangError, runtimeErrors } from "./errors.ts";
+import { InFlight } from "./in-flight.ts";
 import { LinksIn, LinksOut } from "./links.ts";
 import { Mail } from "./mail.ts";
 import { isServiceId, mayCall } from "./services.ts";
@@ -48,8 +49,12 @@ export interface PostOfficeOptions {
 interface Bag {
   readonly to: string;
   readonly lane: number;
-  envelopes: Envelope[];
-  calls: Call[];
+  readonly envelopes: Envelope[];
+  /**
+   * Of the calls in it. The transport remembers for seconds whom to tell that a batch was not delivered, and most calls are
+   * answered long before: what it remembers holds no call.
+   */
+  readonly callIds: number[];
   /** Calls of services that wait for their answer, without the payload; most bags have none. */
   passedOn: WireCall[] | undefined;
   /** About what the batch will have, encoded. */
@@ -62,35 +67,52 @@ const ENVELOPE_BYTES = 96;
 /** What stands around a piece. */
 const PIECE_ROOM_BYTES = 64;
 
-interface Pending {
+/** With more of them than that, those who are written to are remembered anew: most of them are services that have left. */
+const RECEIVERS_MAX = 1_000;
+
+class Pending {
   readonly call: Call;
+  readonly callId: number;
   readonly to: string;
+  next: Pending | undefined;
+
+  constructor(call: Call, to: string) {
+    this.call = call;
+    this.callId = call.callId;
+    this.to = to;
+  }
 }
 
 class InboundCall extends Mail {
-  readonly #answer: (envelope: Envelope) => void;
-  readonly #callId: number;
+  readonly callId: number;
+  /** Who waits for the reply. */
+  readonly from: string;
+  readonly lane: number;
+  readonly #answer: (call: InboundCall, envelope: Envelope) => void;
+  next: InboundCall | undefined;
 
   constructor(
     method: MethodDescriptor,
     request: unknown,
     deadlineAtMs: number,
-    traceparent: string,
-    callId: number,
-    answer: (envelope: Envelope) => void,
+    from: string,
+    call: WireCall,
+    answer: (call: InboundCall, envelope: Envelope) => void,
   ) {
-    super(method, request, deadlineAtMs, traceparent);
-    this.#callId = callId;
+    super(method, request, deadlineAtMs, call.traceparent);
+    this.callId = call.callId;
+    this.from = from;
+    this.lane = laneOf(call.ids[0] ?? "");
     this.#answer = answer;
   }
 
   override succeed(reply: unknown): void {
     const payload = this.method.reply.encode(reply ?? {}).finish();
-    this.#answer({ reply: { callId: this.#callId, payload } });
+    this.#answer(this, { reply: { callId: this.callId, payload } });
   }
 
   override fail(error: MadangError): void {
-    this.#answer(failedReply(this.#callId, error));
+    this.#answer(this, failedReply(this.callId, error));
   }
 }
 
@@ -125,14 +147,16 @@ export class PostOffice {
   readonly #transport: Transport;
   readonly #settings: RuntimeSettings;
   readonly #arrivals: Arrivals;
-  readonly #bags = new Map<string, Bag[]>();
-  readonly #pending = new Map<number, Pending>();
-  readonly #inbound = new Map<string, InboundCall>();
+  /** What leaves at the end of this turn, in the order in which it was begun. */
+  #leaving: Bag[] = [];
+  /** By receiver and lane, the bag that still takes something. */
+  readonly #openBags = new Map<string, (Bag | undefined)[]>();
+  readonly #pending = new InFlight<Pending>();
+  readonly #inbound = new InFlight<InboundCall>();
   readonly #linksOut: LinksOut;
   readonly #linksIn: LinksIn;
   #beat: Timer | undefined;
   #lastCallId = 0;
-  #leaving = false;
 
   constructor({ nodeId, clock, transport, settings, arrivals }: PostOfficeOptions) {
     this.#nodeId = nodeId;
@@ -167,7 +191,7 @@ export class PostOffice {
       return;
     }
     call.callId = ++this.#lastCallId;
-    this.#pending.set(call.callId, { call, to });
+    this.#pending.add(new Pending(call, to));
     const body = {
       callId: call.callId,
       from: this.#nodeId,
@@ -179,7 +203,7 @@ export class PostOffice {
       traceparent: call.traceparent,
       hops: 0,
     };
-    this.#put(to, laneOf(call.actorId), { call: body }, payload.byteLength, call);
+    this.#put(to, laneOf(call.actorId), { call: body }, payload.byteLength, call.callId);
   }
 
   /** One-way, for one actor or for many on that node. */
@@ -211,51 +235,47 @@ export class PostOffice {
 
   /** The caller gave up. */
   cancel(call: Call): void {
-    const pending = this.#pending.get(call.callId);
+    const pending = this.#pending.take(call.callId);
     if (pending === undefined) return;
-    this.#pending.delete(call.callId);
     this.#put(pending.to, laneOf(call.actorId), { cancel: { from: this.#nodeId, callId: call.callId } }, 0);
   }
 
   forget(call: Call): void {
-    if (call.callId !== 0) this.#pending.delete(call.callId);
+    if (call.callId !== 0) this.#pending.take(call.callId);
   }
 
-  #put(to: string, lane: number, envelope: Envelope, payloadBytes: number, call?: Call): Bag {
-    const key = `${lane}/${to}`;
+  #put(to: string, lane: number, envelope: Envelope, payloadBytes: number, callId = 0): Bag {
     const bytes = payloadBytes + ENVELOPE_BYTES;
-    let bags = this.#bags.get(key);
-    if (bags === undefined) {
-      bags = [];
-      this.#bags.set(key, bags);
+    let lanes = this.#openBags.get(to);
+    if (lanes === undefined) {
+      lanes = new Array<Bag | undefined>(LANES).fill(undefined);
+      this.#openBags.set(to, lanes);
     }
-    let bag = bags.at(-1);
+    let bag = lanes[lane];
     if (bag === undefined || bag.bytes + bytes > this.#settings.batchBytesSoft) {
-      bag = { to, lane, envelopes: [], calls: [], passedOn: undefined, bytes: 0 };
-      bags.push(bag);
+      if (this.#leaving.length === 0) this.#clock.soon(() => this.#flush());
+      bag = { to, lane, envelopes: [], callIds: [], passedOn: undefined, bytes: 0 };
+      lanes[lane] = bag;
+      this.#leaving.push(bag);
     }
     bag.envelopes.push(envelope);
     bag.bytes += bytes;
-    if (call !== undefined) bag.calls.push(call);
-    if (!this.#leaving) {
-      this.#leaving = true;
-      this.#clock.soon(() => this.#flush());
-    }
+    if (callId !== 0) bag.callIds.push(callId);
     return bag;
   }
 
   #flush(): void {
-    this.#leaving = false;
-    for (const [key, bags] of this.#bags) {
-      this.#bags.delete(key);
-      for (const bag of bags) this.#send(bag);
-    }
+    const leaving = this.#leaving;
+    this.#leaving = [];
+    for (const { to, lane } of leaving) (this.#openBags.get(to) as (Bag | undefined)[])[lane] = undefined;
+    if (this.#openBags.size > RECEIVERS_MAX) this.#openBags.clear(); // nothing is open at this moment
+    for (const bag of leaving) this.#send(bag);
   }
 
-  #send({ to, lane, envelopes, calls, passedOn }: Bag): void {
+  #send({ to, lane, envelopes, callIds, passedOn }: Bag): void {
     const whole = { protocol: PROTOCOL, link: this.#nextLink(to, lane), envelopes, ...noPieces };
     const bytes = Batch.encode(whole).finish();
-    const failed = () => this.#notDelivered(calls, passedOn);
+    const failed = () => this.#notDelivered(callIds, passedOn);
     const room = this.#transport.messageBytesMax - PIECE_ROOM_BYTES;
     if (bytes.byteLength <= room) return this.#hand(to, lane, bytes, failed);
     // Its own number is that of the first piece; the others follow.
@@ -289,11 +309,12 @@ export class PostOffice {
     });
   }
 
-  #notDelivered(calls: readonly Call[], passedOn: readonly WireCall[] | undefined): void {
+  #notDelivered(callIds: readonly number[], passedOn: readonly WireCall[] | undefined): void {
     this.stats.notDelivered += 1;
     for (const call of passedOn ?? []) this.#refuse(call, runtimeErrors.UNAVAILABLE()); // (P1) holds for services too
-    for (const call of calls) {
-      if (!this.#pending.delete(call.callId)) continue;
+    for (const callId of callIds) {
+      const call = this.#pending.take(callId)?.call;
+      if (call === undefined) continue;
       call.callId = 0;
       call.fail(runtimeErrors.UNAVAILABLE());
     }
@@ -301,9 +322,8 @@ export class PostOffice {
 
   /** The node is gone: what it was asked may have run (P2). */
   nodeLeft(nodeId: string): void {
-    for (const [callId, { call, to }] of this.#pending) {
-      if (to !== nodeId) continue;
-      this.#pending.delete(callId);
+    for (const { callId, call, to } of this.#pending.all()) {
+      if (to !== nodeId || this.#pending.take(callId) === undefined) continue;
       call.giveUp(runtimeErrors.UNAVAILABLE({ executed: "maybe", message: "the node left before it answered" }));
     }
     this.#linksOut.forget(nodeId);
@@ -366,7 +386,7 @@ export class PostOffice {
       if (call) this.#receiveCall(from, call);
       else if (reply) this.#receiveReply(reply);
       else if (cancel) {
-        const inbound = this.#inbound.get(`${cancel.from}/${cancel.callId}`);
+        const inbound = this.#inbound.find(cancel.callId, ({ from }) => from === cancel.from);
         if (inbound !== undefined) inbound.abandoned = true;
       } else if (lost) {
         this.stats.lostOut += 1;
@@ -407,19 +427,17 @@ export class PostOffice {
   /** A call that was not begun. */
   #refuse(call: WireCall, error: MadangError): void {
     if (call.callId === 0) return;
-    const answer = (envelope: Envelope) => this.#put(call.from, laneOf(call.ids[0] ?? ""), envelope, 0);
     const method = { name: call.method } as MethodDescriptor;
-    new InboundCall(method, undefined, 0, "", call.callId, answer).fail(error);
+    new InboundCall(method, undefined, 0, call.from, call, this.#answer).fail(error);
   }
+
+  readonly #answer = (call: InboundCall, envelope: Envelope): void => {
+    this.#inbound.remove(call);
+    this.#put(call.from, call.lane, envelope, envelope.reply?.payload.byteLength ?? 0);
+  };
 
   #receiveCall(from: string, call: WireCall): void {
     const method = this.#arrivals.method(call.service, call.method);
-    const key = `${call.from}/${call.callId}`;
-    const answer = (envelope: Envelope) => {
-      this.#inbound.delete(key);
-      const payloadBytes = envelope.reply?.payload.byteLength ?? 0;
-      this.#put(call.from || from, laneOf(call.ids[0] ?? ""), envelope, payloadBytes);
-    };
     let mail: Mail;
     try {
       if (method === undefined) throw runtimeErrors.NO_SUCH_METHOD();
@@ -427,8 +445,8 @@ export class PostOffice {
       if (call.callId === 0) mail = new Mail(method, request, Number.POSITIVE_INFINITY, call.traceparent);
       else {
         const deadlineAtMs = this.#clock.monotonicMs() + call.deadlineMs;
-        const inbound = new InboundCall(method, request, deadlineAtMs, call.traceparent, call.callId, answer);
-        this.#inbound.set(key, inbound);
+        const inbound = new InboundCall(method, request, deadlineAtMs, call.from || from, call, this.#answer);
+        this.#inbound.add(inbound);
         mail = inbound;
       }
     } catch (thrown) {
@@ -441,10 +459,8 @@ export class PostOffice {
   }
 
   #receiveReply(reply: NonNullable<Envelope["reply"]>): void {
-    const pending = this.#pending.get(reply.callId);
-    if (pending === undefined) return; // answered too late, and the caller has been told
-    this.#pending.delete(reply.callId);
-    const { call } = pending;
+    const call = this.#pending.take(reply.callId)?.call;
+    if (call === undefined) return; // answered too late, and the caller has been told
     const { failure } = reply;
     if (!failure) {
       let answer: unknown;
