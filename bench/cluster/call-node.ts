@@ -100,4 +100,10 @@ async function run({ way, inFlight, forMs }: CallOrder): Promise<CallRun> {
   return { cpuUs: (user + system) / calls, perSecond: (calls * 1_000) / (performance.now() - startMs) };
 }
 
-beMeasured({}, async () => Promise.all([node.close(), nats.close(), bare.close(), untraced.close()]).then(), run);
+beMeasured(
+  {},
+  async () => {
+    await Promise.all([node.close(), nats.close(), bare.close(), untraced.close()]);
+  },
+  run,
+);
