@@ -78,9 +78,22 @@ async function traced({ world, cluster }: Stage, spans: readonly CollectedSpan[]
 
   const gatewayOf = (name: string) => cluster.node(name).nodeId;
   const all = () => traceOf(spans, "gateway.send", gatewayOf("gateway-1"));
-  const wanted = ["gateway.send", "Channel.post", "log.append", "User.deliver", "gateway.push"];
-  const whole = () => all()?.some(({ node, name }) => name === "gateway.push" && node === gatewayOf("gateway-2"));
-  const complete = () => whole() === true && wanted.every((name) => all()?.some((span) => span.name === name));
+  // Two people, and each has a device: nodes send their parts when it suits them.
+  const wanted = [
+    "gateway.send",
+    "Channel.post",
+    "log.append",
+    "User.deliver",
+    "User.deliver",
+    "gateway.push",
+    "gateway.push",
+  ];
+  const complete = () => {
+    const names = all()?.map(({ name }) => name) ?? [];
+    return wanted.every(
+      (name) => names.filter((other) => other === name).length >= wanted.filter((other) => other === name).length,
+    );
+  };
   await until("the trace has come", complete, TRACED_WITHIN_MS).catch(() => undefined);
   const trace = all() ?? [];
   for (const line of tree(trace)) world.say(line);
@@ -165,6 +178,7 @@ async function commands({ world, cluster, seat }: Stage, sent: Sent): Promise<vo
   fact(beyond.startsWith("madang move: NO_SUCH_SHARD:"), "madang move of a shard that is not there, too");
 
   const why = await run("why", sent.channelId, String(sent.messageId));
+  fact(!/undefined|NaN/.test(why), "it leaves nothing out that came from another node");
   fact(
     why.includes("every pointer is durable") && /ann: pointer/.test(why) && /bob: pointer.*durable/.test(why),
     "madang why tells the way of a message over several nodes, with nothing but the settings of the cluster",

@@ -25,7 +25,13 @@ export function operatorRoutes(app: App, { accounts, refs, settings, tokens }: A
         accounts.profile(userId),
         refs.user(String(userId)).why({ channelId, messageId }, call),
       ]);
-      return { userId, name: profile?.name ?? "", confirmed: confirmedId >= messageId, ...way };
+      // Field by field: what came from another node and has its default is no field of its own.
+      const { pointerId, pointerVersion, pointerDurable, readId } = way;
+      const devices = way.devices.map(({ deviceId, attached, pushed, deliveredId }) => {
+        return { deviceId, attached, pushed, deliveredId };
+      });
+      const pointer = { pointerId, pointerVersion, pointerDurable, readId };
+      return { userId, name: profile?.name ?? "", confirmed: confirmedId >= messageId, ...pointer, devices };
     });
     const kept = { author, producer, number, timeMs, bytes: entry.length };
     return { channelId, messageId, kept, settledId, fannedOutId, members: await Promise.all(ways) };
@@ -53,6 +59,7 @@ export function operatorRoutes(app: App, { accounts, refs, settings, tokens }: A
     if (channelIds.some((channelId) => parseChannelId(channelId) === undefined)) throw httpErrors.NO_SUCH_CHANNEL();
     const standings = await Promise.all(channelIds.map((channelId) => standingOf(channelId, userId)));
     const channels = standings.filter((standing) => standing !== undefined);
-    return refs.user(String(userId)).repair({ channels }, call);
+    const { repaired, standing } = await refs.user(String(userId)).repair({ channels }, call);
+    return { repaired, standing };
   });
 }
