@@ -47,7 +47,7 @@ check: node_modules/.installed ## Format, types, lint, boundaries, dead code, ge
 bench: dist/.built ## Measure speed and memory beside their baselines
 	@exec node --expose-gc dist/bench/main.js
 
-bench-cluster: dist/.built ## Measure what a cluster costs beside bare engines, on engines started for it
+bench-cluster: dist/.built ## Measure a cluster on engines started for it, beside its baselines (ARGS="--quick", or names)
 	@exec node --expose-gc dist/bench/cluster/main.js $(ARGS)
 
 services: node_modules/.installed ## Start NATS, Consul, Cassandra and PostgreSQL on loopback, built at the first time
