@@ -1,7 +1,7 @@
 # Madang. `make` lists what there is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check test-engines test-cluster bench services cluster gen clean dist
+.PHONY: help run demo test check test-engines test-cluster bench bench-cluster services cluster gen clean dist
 
 TS := $(shell git ls-files '*.ts' '*.js' '*.proto' 2>/dev/null)
 
@@ -46,6 +46,9 @@ check: node_modules/.installed ## Format, types, lint, boundaries, dead code, ge
 
 bench: dist/.built ## Measure speed and memory beside their baselines
 	@exec node --expose-gc dist/bench/main.js
+
+bench-cluster: dist/.built ## Measure a cluster on real servers beside its baselines (ARGS="--quick", or names)
+	@exec node --expose-gc dist/bench/cluster/main.js $(ARGS)
 
 services: node_modules/.installed ## Start NATS, Consul, Cassandra and PostgreSQL on loopback, built at the first time
 	@exec node --import tsx tools/services/main.ts $(ARGS)

@@ -18,7 +18,7 @@ export interface Place {
   readonly beside?: Readonly<Record<string, string>>;
 }
 
-export const onOneNode: Place = {
+const onOneNode: Place = {
   file: "bench/results/latest.json",
   first: "<!-- results: written by make bench -->",
   last: "<!-- end of results -->",

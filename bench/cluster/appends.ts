@@ -7,7 +7,7 @@ import { withKeyspace } from "./ring.ts";
 import { type Rounds, rounds } from "./rounds.ts";
 import type { World } from "./world.ts";
 
-const RUN_MS = 2_000;
+const RUN_MS = 1_500;
 const WARM_UP_MS = 3_000;
 /** Twice as many as the ring gets at a time, so that it never waits for us. */
 const ON_THEIR_WAY = 1_024;
