@@ -1,5 +1,5 @@
-// Appends to channels, each with so many records of its own on their way: the next one leaves when one is settled. Which of
-// three ways, the arguments tell; each has a process of its own, so that one warms up nothing for the others.
+// Appends to many channels in turn, with so many records on their way: the next one leaves when one is settled. Which of three
+// ways, the arguments tell; each has a process of its own, so that one warms up nothing for the others.
 //
 //   appender <fenced | unfenced | bare> <keyspace>
 //
@@ -24,8 +24,8 @@ export interface AppendOrder {
   /** `<group>0`, `<group>1` …: other groups are other channels. */
   readonly group: string;
   readonly channels: number;
-  /** Records of one channel that are on their way at a time. */
-  readonly each: number;
+  /** Records on their way at a time, of all channels together. */
+  readonly onTheirWay: number;
   readonly forMs: number;
 }
 
@@ -40,7 +40,7 @@ export interface AppendRun {
   readonly failed: number;
 }
 
-/** Keeps `each` records of all channels on their way, and calls `settled` for each that is kept. */
+/** Keeps records on their way, and calls `settled` for what is kept. */
 interface Way {
   prepare(order: AppendOrder): Promise<void>;
   /** Begins; what is returned stops the flow and resolves when nothing is on its way any more. */
@@ -101,22 +101,24 @@ function onLogs(logs: ChannelLogStore, fence: ShardFence, counts: Way["counts"])
         );
       }
     },
-    begin({ group, each }, settled) {
+    begin({ group, onTheirWay }, settled) {
+      const flows = groups.get(group) ?? [];
       let flowing = true;
-      let onTheirWay = 0;
+      let next = 0;
+      let left = onTheirWay;
       let ended = () => {};
-      for (const flow of groups.get(group) ?? []) {
-        onTheirWay += each;
+      const append = () => flows[next++ % flows.length]?.log?.append(record);
+      for (const flow of flows) {
         flow.onSettled = (count) => {
           settled(count);
-          if (flowing) for (let i = 0; i < count; i++) flow.log?.append(record);
+          if (flowing) for (let i = 0; i < count; i++) append();
           else {
-            onTheirWay -= count;
-            if (onTheirWay === 0) ended();
+            left -= count;
+            if (left === 0) ended();
           }
         };
-        for (let i = 0; i < each; i++) flow.log?.append(record);
       }
+      for (let i = 0; i < onTheirWay; i++) append();
       return () => {
         flowing = false;
         return new Promise((resolve) => {
@@ -170,7 +172,7 @@ async function bare(): Promise<Way> {
   return {
     prepare: async () => {},
     counts: () => ({ batches: inserts, batchRows: inserts, verifyReads: 0, failed }),
-    begin({ group, channels, each }, settled) {
+    begin({ group, channels, onTheirWay }, settled) {
       let flowing = true;
       let next = 0;
       const worker = async () => {
@@ -184,7 +186,7 @@ async function bare(): Promise<Way> {
           settled(1);
         }
       };
-      const workers = Array.from({ length: Math.min(IN_FLIGHT, channels * each) }, worker);
+      const workers = Array.from({ length: Math.min(IN_FLIGHT, onTheirWay) }, worker);
       return async () => {
         flowing = false;
         await Promise.all(workers);

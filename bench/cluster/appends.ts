@@ -7,11 +7,13 @@ import { withKeyspace } from "./ring.ts";
 import { type Rounds, rounds } from "./rounds.ts";
 import type { World } from "./world.ts";
 
-const RUN_MS = 2_000;
+const RUN_MS = 1_500;
 const WARM_UP_MS = 3_000;
-/** Sixty-four on their way in each of a few: what gathers while a batch is under way fills the next one. */
-const hot = { group: "hot", channels: 16, each: 64 };
-const wide = { group: "wide", channels: 5_000, each: 1 };
+/** Twice as many as the ring gets at a time, so that it never waits for us. */
+const ON_THEIR_WAY = 1_024;
+/** What gathers while a batch is under way fills the next one. */
+const hot = { group: "hot", channels: 16, onTheirWay: ON_THEIR_WAY };
+const wide = { group: "wide", channels: 5_000, onTheirWay: ON_THEIR_WAY };
 /** A message of a hot channel counts as one of a batch of at least so many. */
 const TOGETHER_MIN = 16;
 

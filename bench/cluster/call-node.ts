@@ -100,10 +100,8 @@ async function run({ way, inFlight, forMs }: CallOrder): Promise<CallRun> {
   return { cpuUs: (user + system) / calls, perSecond: (calls * 1_000) / (performance.now() - startMs) };
 }
 
-beMeasured(
-  {},
-  async () => {
-    await Promise.all([node.close(), nats.close(), bare.close(), untraced.close()]);
-  },
-  run,
-);
+async function stop(): Promise<void> {
+  await Promise.all([node.close(), nats.close(), bare.close(), untraced.close()]);
+}
+
+beMeasured({}, stop, run);

@@ -6,7 +6,7 @@ import { build, type Histogram } from "hdr-histogram-js";
 import { takeSeat } from "../../chaos/cluster/seat.ts";
 import { createTokens, httpDefaults, sharedSigningKey } from "../../gateway/index.ts";
 import { ClientFrame, directChannelId, ServerFrame } from "../../proto/index.ts";
-import { systemClock } from "../../runtime/index.ts";
+import { createGate, systemClock } from "../../runtime/index.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { goals, interleaved, pause, type Result, resultOf, say } from "../measure.ts";
 import { startMeasured } from "../processes.ts";
@@ -17,6 +17,8 @@ import { withKeyspace } from "./ring.ts";
 import type { World } from "./world.ts";
 
 const PEOPLE = 200;
+/** At a time: each asks the database several times. */
+const CONNECTING = 8;
 const WARM_UP_MS = 5_000;
 const HIGHEST_MS = 3_000;
 const LATENCY_MS = 3_000;
@@ -159,15 +161,15 @@ async function connectPeople(cluster: Cluster): Promise<Person[]> {
     const userIds = await seat.people(PEOPLE);
     const tokens = createTokens(await sharedSigningKey(seat.accounts), systemClock, httpDefaults);
     const sockets = await openSockets(Number(URL.parse(cluster.node("gateway-1").wsUrl)?.port), PEOPLE);
-    return await Promise.all(
-      userIds.map(async (userId, at) => {
-        const logIn = { loginId: `bench${userId}`, userId, deviceId: undefined, deviceName: "bench" };
-        const identity = await seat.accounts.openLogIn({ ...logIn, refreshHash: `bench${userId}`, expiresMs: 9e15 });
-        const socket = sockets[at] as RawSocket;
-        await hello(socket, await tokens.issueTicket(identity));
-        return { userId, channelId: directChannelId(userId, userIds[at ^ 1] as number), socket, number: 0 };
-      }),
-    );
+    const atOnce = createGate(CONNECTING);
+    const connectOne = async (userId: number, at: number) => {
+      const logIn = { loginId: `bench${userId}`, userId, deviceId: undefined, deviceName: "bench" };
+      const identity = await seat.accounts.openLogIn({ ...logIn, refreshHash: `bench${userId}`, expiresMs: 9e15 });
+      const socket = sockets[at] as RawSocket;
+      await hello(socket, await tokens.issueTicket(identity));
+      return { userId, channelId: directChannelId(userId, userIds[at ^ 1] as number), socket, number: 0 };
+    };
+    return await Promise.all(userIds.map((userId, at) => atOnce(() => connectOne(userId, at))));
   } finally {
     await seat.close();
   }

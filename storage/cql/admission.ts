@@ -24,7 +24,7 @@ const GONE_MAX = 1_024;
 
 export class Admission {
   readonly #limits: Limits;
-  #waiting: Waiting[] = [];
+  #waiting: (Waiting | undefined)[] = [];
   /** Where the first that waits stands: moving all of them up one by one would cost more than the requests. */
   #first = 0;
   #closed = false;
@@ -74,6 +74,7 @@ export class Admission {
     if (this.inFlight >= this.#limits.requestsInFlightMax) return;
     const next = this.#waiting[this.#first];
     if (next === undefined) return;
+    this.#waiting[this.#first] = undefined; // what has left is garbage at once, and dies young
     this.#first += 1;
     if (this.#first >= GONE_MAX && this.#first * 2 >= this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#first);
@@ -90,6 +91,6 @@ export class Admission {
     this.#waiting = [];
     this.#first = 0;
     this.waitingBytes = 0;
-    for (const { refuse } of waiting) refuse(storageErrors.STORE_CLOSED({ executed: "no" }));
+    for (const left of waiting) left?.refuse(storageErrors.STORE_CLOSED({ executed: "no" }));
   }
 }
