@@ -83,6 +83,8 @@ export class Host implements Surroundings {
   readonly #sweeps = new Map<Kind, Iterator<Activation>>();
   #runActivations: Activation[] = [];
   #runMails: Mail[] = [];
+  /** Wake rows of shards that have left, on their way out of the store. */
+  readonly #clearing = new Set<Promise<void>>();
   #draining = false;
   #sweep: Timer | undefined;
 
@@ -299,7 +301,9 @@ export class Host implements Surroundings {
     if (state === undefined || state.tenure.epoch !== tenure.epoch) return;
     this.#shards[tenure.shard] = { phase: "leaving", tenure };
     await Promise.all(this.#ofShard(tenure).map((activation) => this.#letGo(activation)));
-    await this.#wake.release(tenure);
+    // The next owner need not wait for it: a row too many only wakes an actor that has nothing to do.
+    const clearing = this.#wake.release(tenure).finally(() => this.#clearing.delete(clearing));
+    this.#clearing.add(clearing);
     if (this.#shards[tenure.shard]?.tenure.epoch === tenure.epoch) this.#shards[tenure.shard] = undefined;
   }
 
@@ -434,5 +438,6 @@ export class Host implements Surroundings {
     this.#sweep?.cancel();
     const tenures = this.#shards.flatMap((state) => (state === undefined ? [] : [state.tenure]));
     await Promise.all(tenures.map((tenure) => this.release(tenure)));
+    await Promise.all(this.#clearing);
   }
 }

@@ -1,6 +1,7 @@
 // What the ring holds in the end, against what was acknowledged: I1, I3, I5 and I7, counted.
 
 import { Client, types } from "cassandra-driver";
+import { decodeEntry } from "../../tools/demo/reader.ts";
 import type { Poster } from "./poster.ts";
 
 export interface Faults {
@@ -20,6 +21,8 @@ export interface Faults {
 /** A stamp is epoch × 2^24 + n. */
 const EPOCH_STEP = 2 ** 24;
 const BUCKET_ROWS = 1_000;
+/** The server's own, before the entry. */
+const MARK_BYTES = 8;
 
 export async function findFaults(
   contactPoints: string,
@@ -44,7 +47,7 @@ export async function findFaults(
           { fetchSize: BUCKET_ROWS * 2 },
         );
         for (const row of read.reverse()) {
-          const text = /«[^»]*»/.exec((row.get("record") as Buffer).toString("utf8"))?.[0] ?? "";
+          const { text = "" } = decodeEntry((row.get("record") as Buffer).subarray(MARK_BYTES));
           const epoch = Math.floor(Number(row.get("written")) / EPOCH_STEP);
           rows.push({ id: Number(row.get("message_id")), text, epoch });
         }

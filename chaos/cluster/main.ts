@@ -49,6 +49,7 @@ async function main(): Promise<void> {
   }
   let passed = 0;
   const failed: string[] = [];
+  const missed: string[] = [];
   // Engines of our own: they are paused and killed.
   const services = await startServices({ given: {}, log: print });
   const end = async () => {
@@ -67,9 +68,14 @@ async function main(): Promise<void> {
         else failed.push(`${key}: ${sentence}`);
         print(`  ${holds ? "✓" : "✗ NOT TRUE:"} ${sentence}`);
       };
+      const figure: World["figure"] = (met, sentence, goal) => {
+        if (!met) missed.push(`${key}: ${sentence} (goal: ${goal})`);
+        print(`  ${met ? "✓" : "✗ GOAL MISSED:"} ${sentence} (goal: ${goal})`);
+      };
       const world: World = {
         services,
         fact,
+        figure,
         say: (line) => print(`    ${line}`),
         async cluster(layout, settings = {}) {
           const made = await startCluster({
@@ -95,6 +101,7 @@ async function main(): Promise<void> {
   } finally {
     await services.stop();
   }
+  for (const sentence of missed) process.stdout.write(`GOAL MISSED  ${sentence}\n`);
   for (const sentence of failed) process.stdout.write(`NOT TRUE  ${sentence}\n`);
   process.stdout.write(`${passed} passed, ${failed.length} failed\n`);
   process.exit(failed.length > 0 ? 1 : 0); // clients of a broken scenario may hold it

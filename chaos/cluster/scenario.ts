@@ -9,6 +9,11 @@ export interface World {
   cluster(layout: Partial<Layout>, settings?: Readonly<Record<string, string>>): Promise<Cluster>;
   /** A fact: counted, and printed. A wrong one does not end the scenario. */
   fact(holds: boolean, sentence: string): void;
+  /**
+   * A time or a ratio that the design sets a goal for. Printed with its goal, and not counted as a failure when it misses: a
+   * machine that is busy with something else must not make a promise look broken.
+   */
+  figure(met: boolean, sentence: string, goal: string): void;
   /** Something that was seen or measured. */
   say(line: string): void;
 }

@@ -131,7 +131,7 @@ function sumOf(body: Buffer): number {
 
 type Field = number | Uint8Array;
 
-function decodeEntry(bytes: Uint8Array): KeptEntry {
+export function decodeEntry(bytes: Uint8Array): KeptEntry {
   const fields = decodeFields(bytes);
   const number = (tag: number) => {
     const value = fields.get(tag) ?? 0;
