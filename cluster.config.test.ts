@@ -29,4 +29,35 @@ describe("the settings", () => {
     expect(() => resolveConfig(Object.fromEntries(names.map((name) => [name, "1"])))).not.toThrow();
     expect(resolveConfig({ MADANG_PASSWORD: "secret" })).toEqual(defaults);
   });
+
+  const cluster = {
+    MADANG_CLUSTER: "yard",
+    NATS_URL: "nats://127.0.0.1:4222",
+    CONSUL_HTTP_ADDR: "http://127.0.0.1:8500",
+    CQL_CONTACT_POINTS: "127.0.0.1:9042,127.0.0.2:9042",
+    DATABASE_URL: "postgres://127.0.0.1/madang",
+  };
+
+  it("of a cluster come from the names that its servers' own tools read, too", () => {
+    const config = resolveConfig({ ...cluster, MADANG_ROLES: "actors,push", MADANG_NODE_NAME: "a-1" });
+    expect(config.cluster).toMatchObject({ name: "yard", nodeName: "a-1", roles: ["actors", "push"] });
+    expect(config.cql.contactPoints).toEqual(["127.0.0.1:9042", "127.0.0.2:9042"]);
+    expect(resolveConfig({ ...cluster, MADANG_NATS_URL: "nats://other:1" }).nats.url).toBe("nats://other:1");
+  });
+
+  it("of a cluster that cannot be meant stop the start", () => {
+    for (const name of ["NATS_URL", "CONSUL_HTTP_ADDR", "CQL_CONTACT_POINTS", "DATABASE_URL"]) {
+      expect(() => resolveConfig({ ...cluster, [name]: "" })).toThrow(new RegExp(`needs ${name}`));
+    }
+    const wrong = [
+      { MADANG_CLUSTER: "a.b" },
+      { MADANG_NODE_NAME: "svc-bot" },
+      { MADANG_NODE_NAME: "a b" },
+      { MADANG_ROLES: "actors,cook" },
+      { MADANG_PLACEMENT_LEASE_MS: "11000" },
+      { MADANG_CQL_TRANSLATE: "10.0.0.1:9042" },
+    ];
+    for (const setting of wrong) expect(() => resolveConfig({ ...cluster, ...setting })).toThrow(ConfigError);
+    expect(() => resolveConfig({ MADANG_ROLES: "actors" })).toThrow(/set MADANG_CLUSTER too/);
+  });
 });

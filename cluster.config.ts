@@ -146,6 +146,8 @@ const ofOtherCommands: ReadonlySet<string> = new Set([
   "MADANG_PASSWORD", // madang chat
   "MADANG_TEST_KILLS", // the tests
   "MADANG_TEST_REPORT",
+  "MADANG_TEST_SEED",
+  "MADANG_TEST_SEEDS",
   "MADANG_CACHE", // make services
   "MADANG_PYTHON", // the examples
 ]);
