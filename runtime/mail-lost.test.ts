@@ -116,6 +116,18 @@ describe("one-way mail that was lost", () => {
     expect([...affected]).toEqual([onA]);
     expect(b.epochOf(onA)).toBe(2);
   });
+
+  it("may be what was on its way to a shard that changes hands, and the actors that may have sent it are told", async () => {
+    const told = new Set<string>();
+    const { clock, cluster, b, onA, onB } = await twoNodes((node, id) => ({
+      report() {},
+      mailLost: (isAffected) => void told.add(`${node}/${id}: ${isAffected(onA)} ${isAffected(onB)}`),
+    }));
+    b.references(PresenceService)(onB).report(notice("")); // so that somebody is there to be told
+    await clock.advance(10);
+    await cluster.move(shardOf(onA, SHARDS), "n1");
+    expect([...told]).toEqual([`n1/${onB}: true false`]);
+  });
 });
 
 describe("an envelope that is larger than one message of the network", () => {

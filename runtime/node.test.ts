@@ -477,6 +477,34 @@ describe("when a shard moves", () => {
     expect(ran.size).toBe(number);
     expect(new Set(activations)).toEqual(new Set([`${from}/1`, `${to}/1`]));
   });
+
+  it("calls that were turned away go out again as soon as the new owner is known, in their order", async () => {
+    const answered: number[] = [];
+    const { nodes, cluster, clock, ownerOf } = await rig(3, (context) => ({
+      subscribe: ({ watcherId }) => reply(watcherId),
+      deactivate: () => new Promise<void>((resolve) => context.clock.after(1_000, resolve)),
+    }));
+    const [from, to, other] = [ownerOf("1"), ...["n0", "n1", "n2"].filter((name) => name !== ownerOf("1"))];
+    const caller = nodes[Number(other?.slice(1))]?.references(PresenceService)("1");
+    const call = async (watcherId: number) => {
+      await caller?.subscribe({ watcherId, leaseMs: 0 });
+      answered.push(watcherId);
+    };
+    void call(0);
+    await clock.advance(10);
+    const moved = cluster.move(shardOf("1", SHARDS), to as string);
+    for (const watcherId of [1, 2, 3]) {
+      void call(watcherId);
+      await clock.advance(200);
+    }
+    await clock.advance(399);
+    expect([ownerOf("1"), answered]).toEqual([from, [0]]);
+    await clock.advance(1);
+    await moved;
+    expect(ownerOf("1")).toBe(to);
+    await clock.advance(2); // there and back
+    expect(answered).toEqual([0, 1, 2, 3]);
+  });
 });
 
 describe("when a node dies", () => {

@@ -7,7 +7,7 @@
 import type { MethodDescriptor, ServiceDescriptor } from "../proto/index.ts";
 import type { ActorDefinition } from "./actor.ts";
 import { Call, type Caller } from "./call.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type MadangError, runtimeErrors, toMadangError } from "./errors.ts";
 import type { ShardFence, Tenure } from "./fence.ts";
@@ -95,6 +95,8 @@ class NodeRuntime implements Node, Caller {
   readonly #office: PostOffice;
   readonly #deadlines: Deadlines;
   readonly #served = new Map<string, { readonly service: ServiceDescriptor; readonly handlers: AnyHandlers }>();
+  /** Calls that did not run where they went, by shard, each with the pause after which it tries again in any case. */
+  readonly #turnedAway = new Map<number, Map<Call, Timer>>();
   readonly #takeOvers: Tenure[] = [];
   readonly #mailLostListeners: ((isAffected: (actorId: string) => boolean) => void)[] = [];
   #takingOver = 0;
@@ -143,7 +145,10 @@ class NodeRuntime implements Node, Caller {
       onRevoked: (tenure) => this.#host.revoke(tenure),
       onOwnersChanged: (shards) => {
         const changed = new Set(shards);
-        this.#tellMailLost((id) => changed.has(shardOf(id, settings.shardCount)));
+        const isAffected = (id: string) => changed.has(shardOf(id, settings.shardCount));
+        this.#tellMailLost(isAffected);
+        this.#host.mailLost(isAffected); // an owner that lets go drops one-way mail, and a dead one has taken it along
+        for (const shard of shards) this.#tryAgain(shard);
       },
     });
   }
@@ -268,7 +273,36 @@ class NodeRuntime implements Node, Caller {
     call.callId = 0;
     call.started = false;
     if (this.#clock.monotonicMs() + pauseMs >= call.deadlineAtMs) call.giveUp(error);
-    else this.#clock.after(pauseMs, () => this.#dispatch(call));
+    else this.#turnAway(call, pauseMs);
+  }
+
+  /** It goes out again when its shard has another owner, so that a hand-off costs no pauses; else after this one. */
+  #turnAway(call: Call, pauseMs: number): void {
+    const shard = shardOf(call.actorId, this.#settings.shardCount);
+    let waiting = this.#turnedAway.get(shard);
+    if (waiting === undefined) {
+      waiting = new Map();
+      this.#turnedAway.set(shard, waiting);
+    }
+    const timer = this.#clock.after(pauseMs, () => {
+      const left = this.#turnedAway.get(shard);
+      left?.delete(call);
+      if (left?.size === 0) this.#turnedAway.delete(shard);
+      this.#dispatch(call);
+    });
+    waiting.set(call, timer);
+  }
+
+  #tryAgain(shard: number): void {
+    const waiting = this.#turnedAway.get(shard);
+    if (waiting === undefined) return;
+    this.#turnedAway.delete(shard);
+    for (const timer of waiting.values()) timer.cancel();
+    // Those that were sent one after another arrive so.
+    for (const call of [...waiting.keys()].sort((a, b) => a.deadlineAtMs - b.deadlineAtMs)) {
+      call.attempts = 0; // where it went before says nothing of where it goes now
+      this.#dispatch(call);
+    }
   }
 
   over(call: Call): void {
