@@ -127,17 +127,22 @@ function register(registry: Registry, measured: Measured): void {
   worker("unreachable_total", "Jobs of users whom no provider reaches", "unreachable");
   worker("dead_tokens_total", "Devices that a provider no longer knows", "deadTokens");
 
-  const mail = (name: string, help: string, field: keyof NodeStats["mail"]) =>
+  const mail = (name: string, help: string, field: Exclude<keyof NodeStats["mail"], "lanes">) =>
     gauge(`mail_${name}`, help, () => node.stats().mail[field]);
-  mail("batches_in_total", "Batches from other nodes", "batchesIn");
-  mail("batches_out_total", "Batches to other nodes", "batchesOut");
-  mail("bytes_in_total", "Bytes of batches from other nodes", "bytesIn");
-  mail("bytes_out_total", "Bytes of batches to other nodes", "bytesOut");
+  const lanes = (name: string, help: string, field: keyof NodeStats["mail"]["lanes"][number]) =>
+    labelled(`mail_${name}`, help, "lane", () =>
+      node.stats().mail.lanes.map((lane, number) => [String(number), lane[field]] as const),
+    );
+  lanes("batches_in_total", "Batches from other nodes", "batchesIn");
+  lanes("batches_out_total", "Batches to other nodes", "batchesOut");
+  lanes("bytes_in_total", "Bytes of batches from other nodes", "bytesIn");
+  lanes("bytes_out_total", "Bytes of batches to other nodes", "bytesOut");
+  lanes("lost_in_total", "Times that something on its way to this node was lost", "lostIn");
+  lanes("lost_out_total", "Times that another node told of a loss on its way from this one", "lostOut");
+  mail("requests_total", "Batches from internal services, which come in no lane", "requests");
   mail("malformed_total", "Batches dropped: not readable, or of another protocol", "malformed");
   mail("strangers_total", "Batches dropped: their sender is no member", "strangers");
   mail("duplicates_total", "Batches dropped: they had come before", "duplicates");
-  mail("lost_in_total", "Times that something on its way to this node was lost", "lostIn");
-  mail("lost_out_total", "Times that another node told of a loss on its way from this one", "lostOut");
   mail("not_delivered_total", "Batches that nobody listened for, or that could not leave", "notDelivered");
   mail("services_refused_total", "Calls of internal services that are not on their list", "refused");
   mail("calls_out", "Calls of this node that others work on", "callsOut");
@@ -155,6 +160,7 @@ function register(registry: Registry, measured: Measured): void {
   placement("term", "Term of the coordinator, as this node knows it", "term");
   placement("version", "Version of this node's table", "version");
   placement("shards", "Shards that this node owns", "owned");
+  placement("epoch_highest", "Highest epoch of a shard in this node's table", "highestEpoch");
   placement("members", "Living nodes, as this one sees them", "members");
   placement("leading", "1 while this node is the coordinator", "leading");
   placement("lease_over", "1 while this node's lease is over: it takes no new shard", "leaseOver");

@@ -140,6 +140,8 @@ function wakeListIn(rows: Map<number, WakeRow[]>): WakeList {
 
 const reply = (userId: number): PresenceReply => ({ presence: { userId, state: 0, lastActiveAtMs: 0 } });
 const value = (answer: PresenceReply) => answer.presence?.userId;
+type LaneCount = keyof ReturnType<Node["stats"]>["mail"]["lanes"][number];
+const inLanes = (node: Node | undefined, field: LaneCount) => node?.stats().mail.lanes.map((l) => l[field]) ?? [];
 const notice = (sessionId: number): ReportNotice => ({ gateway: "", sessionId, state: 0, lastBeatAgoMs: 0 });
 const names = Array.from({ length: 30 }, (_, at) => String(at));
 
@@ -167,7 +169,7 @@ describe("a call", () => {
     expect(await until(actor.ask({ askerId: 0 }))).toBe(answer);
     expect(seen[0]).toBe(request);
     expect(ownerOf("1")).toBe("n0");
-    expect(nodes[0]?.stats().mail.batchesOut).toBe(0);
+    expect(inLanes(nodes[0], "batchesOut")).toEqual(new Array(8).fill(0));
   });
 
   it("brings the actor's own error to the caller over the wire, with its code and its facts", async () => {
@@ -571,7 +573,7 @@ describe("multicast", () => {
     (nodes[0] as Node).references(PresenceService).many(names).report(notice(1));
     await clock.advance(100);
     expect(got.toSorted()).toEqual(names.toSorted());
-    expect(nodes[0]?.stats().mail.batchesOut).toBeLessThanOrEqual(2 * 8);
+    expect(Math.max(...inLanes(nodes[0], "batchesOut"))).toBe(2);
   });
 });
 
@@ -640,9 +642,7 @@ describe("bytes from strangers", () => {
     expect(failures).toMatchObject(
       Array.from({ length: 3 }, () => ({ code: "UNAVAILABLE", executed: 0, retryable: true })),
     );
-    expect(nodes.map((node) => node.stats().mail)).toMatchObject([
-      { strangers: 2, lostIn: 0 },
-      { strangers: 1, lostIn: 0 },
-    ]);
+    expect(nodes.map((node) => node.stats().mail.strangers)).toEqual([2, 1]);
+    for (const node of nodes) expect(Math.max(...inLanes(node, "lostIn"))).toBe(0);
   });
 });

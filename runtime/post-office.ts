@@ -70,6 +70,18 @@ const PIECE_ROOM_BYTES = 64;
 /** With more of them than that, those who are written to are remembered anew: most of them are services that have left. */
 const RECEIVERS_MAX = 1_000;
 
+/** Counters since the start. */
+export interface LaneStats {
+  batchesIn: number;
+  batchesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+  lostIn: number;
+  lostOut: number;
+}
+
+const newLane = (): LaneStats => ({ batchesIn: 0, batchesOut: 0, bytesIn: 0, bytesOut: 0, lostIn: 0, lostOut: 0 });
+
 class Pending {
   readonly call: Call;
   readonly callId: number;
@@ -130,15 +142,13 @@ function failedReply(callId: number, error: MadangError): Envelope {
 
 export class PostOffice {
   readonly stats = {
-    batchesIn: 0,
-    batchesOut: 0,
-    bytesIn: 0,
-    bytesOut: 0,
+    /** To and from all nodes. */
+    lanes: Array.from({ length: LANES }, newLane) as readonly LaneStats[],
+    /** From services, which come in no lane. */
+    requests: 0,
     malformed: 0,
     strangers: 0,
     duplicates: 0,
-    lostIn: 0,
-    lostOut: 0,
     refused: 0,
     notDelivered: 0,
   };
@@ -294,8 +304,9 @@ export class PostOffice {
   }
 
   #hand(to: string, lane: number, bytes: Uint8Array, failed: () => void): void {
-    this.stats.batchesOut += 1;
-    this.stats.bytesOut += bytes.byteLength;
+    const counts = this.#lane(lane);
+    counts.batchesOut += 1;
+    counts.bytesOut += bytes.byteLength;
     this.#transport.send(to, lane, bytes, failed);
   }
 
@@ -332,9 +343,11 @@ export class PostOffice {
 
   // ---- in
 
+  #lane(lane: number): LaneStats {
+    return this.stats.lanes[lane] as LaneStats;
+  }
+
   #decode(bytes: Uint8Array): Batch | undefined {
-    this.stats.batchesIn += 1;
-    this.stats.bytesIn += bytes.byteLength;
     try {
       const batch = Batch.decode(bytes);
       if (batch.protocol === PROTOCOL) return batch;
@@ -346,6 +359,9 @@ export class PostOffice {
   }
 
   #receive(from: string, lane: number, bytes: Uint8Array): void {
+    const counts = this.#lane(lane);
+    counts.batchesIn += 1;
+    counts.bytesIn += bytes.byteLength;
     const batch = this.#decode(bytes);
     if (batch === undefined) return;
     if (!this.#arrivals.isMember(from) && !this.#linksOut.has(from)) return this.#turnAway(from, lane, batch); // (P5)
@@ -376,7 +392,7 @@ export class PostOffice {
   }
 
   #lost(from: string, lane: number): void {
-    this.stats.lostIn += 1;
+    this.#lane(lane).lostIn += 1;
     this.#put(from, lane, { lost: { lane } }, 0);
     this.#arrivals.lostFrom(from, lane);
   }
@@ -389,7 +405,7 @@ export class PostOffice {
         const inbound = this.#inbound.find(cancel.callId, ({ from }) => from === cancel.from);
         if (inbound !== undefined) inbound.abandoned = true;
       } else if (lost) {
-        this.stats.lostOut += 1;
+        if (lost.lane < LANES) this.#lane(lost.lane).lostOut += 1;
         this.#arrivals.lostTo(from, lost.lane);
       }
     }
@@ -398,6 +414,7 @@ export class PostOffice {
   // ---- from services (P4)
 
   #receiveRequest(service: string, bytes: Uint8Array): void {
+    this.stats.requests += 1;
     const batch = this.#decode(bytes);
     if (batch === undefined) return;
     for (const { call } of batch.envelopes) {

@@ -82,7 +82,7 @@ async function main(): Promise<void> {
             environment: services.environment,
             name: `t-${key}-${randomBytes(3).toString("hex")}`,
             layout: { actors: 1, gateways: 0, apis: 1, pushers: 0, ...layout },
-            settings: values.logs === undefined ? settings : { MADANG_LOG_LEVEL: "info", ...settings },
+            settings: { MADANG_LOG_LEVEL: values.logs === undefined ? "warn" : "info", ...settings },
             ...(values.logs === undefined ? {} : { logs: values.logs }),
             log: (line) => print(`    ${line}`),
           });
@@ -94,6 +94,7 @@ async function main(): Promise<void> {
         await within(scenario.withinMs, scenario.run(world));
       } catch (error) {
         fact(false, `it ran to its end: ${error instanceof Error ? error.stack : String(error)}`);
+        for (const cluster of clusters) tellEnd(cluster);
         if (values.logs !== undefined) await keepMetrics(clusters, values.logs);
       }
       await Promise.all(clusters.map((cluster) => cluster.stop()));
@@ -106,6 +107,17 @@ async function main(): Promise<void> {
   process.stdout.write(`${passed} passed, ${failed.length} failed\n`);
   process.exit(failed.length > 0 ? 1 : 0); // clients of a broken scenario may hold it
 }
+
+/** For whoever has only this output: how each node is, and the last that it had to say. */
+function tellEnd({ nodes }: Cluster): void {
+  for (const { nodeId, alive, said } of nodes.values()) {
+    print(`    ${nodeId} ${alive ? "is alive" : "is gone"}`);
+    for (const line of said().split("\n").filter(Boolean).slice(-LINES_TOLD)) print(`      ${line.slice(0, LINE_MAX)}`);
+  }
+}
+
+const LINES_TOLD = 8;
+const LINE_MAX = 400;
 
 /** What each node counts at the moment of a failure, beside its log. */
 async function keepMetrics(clusters: readonly Cluster[], folder: string): Promise<void> {

@@ -120,7 +120,11 @@ export async function takeSeat(settings: Readonly<Record<string, string>>): Prom
           await giveOrder({ ...order, order: { move: { shard, to, force } }, withinMs });
           return;
         } catch (error) {
-          if (performance.now() > untilMs) throw error;
+          if (performance.now() < untilMs) continue;
+          const listed = (await state()).members.map((member) => `${member.nodeId} ${member.status}`).join(", ");
+          const from = table?.owners[shard]?.nodeId;
+          const message = `shard ${shard} of ${from} did not go to ${to}, by ${coordinator.nodeId}; listed: ${listed}`;
+          throw new Error(message, { cause: error });
         } finally {
           await asking.close();
         }

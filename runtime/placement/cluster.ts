@@ -263,6 +263,7 @@ class ClusterNode implements ClusterPlacement {
       term: this.#leader?.term ?? 0,
       version: this.placement.table?.version ?? 0,
       owned: this.placement.owned,
+      highestEpoch: Math.max(0, ...(this.placement.table?.owners.map(({ epoch }) => epoch) ?? [])),
       suspicions: this.#vigil.suspicions,
       members: this.membership.members().length,
       leading: Number(this.#coordinator !== undefined),

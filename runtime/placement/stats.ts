@@ -7,6 +7,8 @@ export interface PlacementStats {
   version: number;
   /** Shards that this node owns by its table. */
   owned: number;
+  /** The highest one in its table: by how much it rises, shards changed hands. */
+  highestEpoch: number;
   members: number;
   /** 1 while this node is the coordinator. */
   leading: number;
@@ -34,6 +36,7 @@ export function newStats(): PlacementStats {
     term: 0,
     version: 0,
     owned: 0,
+    highestEpoch: 0,
     members: 0,
     leading: 0,
     leaseOver: 0,

@@ -21,6 +21,8 @@ export interface NodeProcess extends NodeAddresses {
   readonly alive: boolean;
   /** Resolves with what it printed to its error output, when it is gone. */
   readonly gone: Promise<string>;
+  /** The end of what it has printed to its error output so far. */
+  said(): string;
   /** SIGSTOP and SIGCONT. */
   pause(): void;
   resume(): void;
@@ -89,6 +91,7 @@ export async function startNodeProcess(options: NodeProcessOptions): Promise<Nod
       wsUrl: ws,
       pid: child.pid as number,
       gone,
+      said,
       get alive() {
         return alive;
       },
