@@ -300,7 +300,13 @@ export class Host implements Surroundings {
     const state = this.#shards[tenure.shard];
     if (state === undefined || state.tenure.epoch !== tenure.epoch) return;
     this.#shards[tenure.shard] = { phase: "leaving", tenure };
-    await Promise.all(this.#ofShard(tenure).map((activation) => this.#letGo(activation)));
+    const leaving = this.#ofShard(tenure);
+    const left = Promise.all(leaving.map((activation) => this.#letGo(activation)));
+    await Promise.race([left, pause(this.clock, this.settings.handoffMs)]); // then the fence covers the rest
+    for (const activation of leaving) {
+      activation.kind.activations.delete(activation.id);
+      activation.gone(runtimeErrors.MOVED());
+    }
     // The next owner need not wait for it: a row too many only wakes an actor that has nothing to do.
     const clearing = this.#wake.release(tenure).finally(() => this.#clearing.delete(clearing));
     this.#clearing.add(clearing);
@@ -357,15 +363,10 @@ export class Host implements Surroundings {
 
   /** For a shard that leaves (H2). */
   async #letGo(activation: Activation): Promise<void> {
-    if (activation.phase === "active") {
-      const leaving = activation.drain().then(() => this.#deactivate(activation));
-      await Promise.race([leaving, pause(this.clock, this.settings.handoffMs)]); // then the fence covers the rest
-      activation.kind.activations.delete(activation.id);
-      activation.gone(runtimeErrors.MOVED());
-    } else if (activation.phase === "activating") {
-      activation.kind.activations.delete(activation.id);
-      activation.gone(runtimeErrors.MOVED());
-    }
+    if (activation.phase === "activating") activation.gone(runtimeErrors.MOVED());
+    if (activation.phase !== "active") return;
+    await activation.drain();
+    await this.#deactivate(activation);
   }
 
   async #deactivate(activation: Activation): Promise<void> {

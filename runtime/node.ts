@@ -83,6 +83,12 @@ export function createNode(options: NodeOptions): Node {
 
 type AnyHandlers = Readonly<Record<string, (request: unknown, traceparent: string) => void>>;
 
+interface TakeOver {
+  readonly tenure: Tenure;
+  readonly resolve: () => void;
+  readonly reject: (error: MadangError) => void;
+}
+
 /** Shards claimed at once when a node gets many: the store is asked in parallel, but not flooded. */
 const CLAIMS_AT_ONCE = 64;
 
@@ -97,7 +103,7 @@ class NodeRuntime implements Node, Caller {
   readonly #served = new Map<string, { readonly service: ServiceDescriptor; readonly handlers: AnyHandlers }>();
   /** Calls that did not run where they went, by shard, each with the pause after which it tries again in any case. */
   readonly #turnedAway = new Map<number, Map<Call, Timer>>();
-  readonly #takeOvers: Tenure[] = [];
+  readonly #takeOvers: TakeOver[] = [];
   readonly #mailLostListeners: ((isAffected: (actorId: string) => boolean) => void)[] = [];
   #takingOver = 0;
   #closed = false;
@@ -383,29 +389,32 @@ class NodeRuntime implements Node, Caller {
 
   // ---- shards
 
-  #assigned(tenure: Tenure): void {
+  #assigned(tenure: Tenure): Promise<void> {
     this.#host.assign(tenure);
-    this.#takeOvers.push(tenure);
-    this.#takeOverNext();
+    return new Promise((resolve, reject) => {
+      this.#takeOvers.push({ tenure, resolve, reject });
+      this.#takeOverNext();
+    });
   }
 
   /** Claims what was assigned in the background; a call that comes first claims its shard by itself. */
   #takeOverNext(): void {
     while (this.#takingOver < CLAIMS_AT_ONCE) {
-      const tenure = this.#takeOvers.shift();
-      if (tenure === undefined) return;
+      const takeOver = this.#takeOvers.shift();
+      if (takeOver === undefined) return;
+      const { tenure, resolve, reject } = takeOver;
       this.#takingOver += 1;
       this.#host
         .takeOver(tenure)
-        .catch((thrown) => {
+        .then(resolve, (thrown) => {
           const error = toMadangError(thrown);
-          if (error.code === "MOVED" || error.code === "SHARD_LOST" || this.#closed) return;
+          if (error.code === "MOVED" || error.code === "SHARD_LOST" || this.#closed) return reject(error);
           this.#options.log.error(
             { shard: tenure.shard, epoch: tenure.epoch, error },
             "a shard could not be taken over",
           );
           this.#clock.after(this.#settings.retryPauseMaxMs, () => {
-            this.#takeOvers.push(tenure);
+            this.#takeOvers.push(takeOver);
             this.#takeOverNext();
           });
         })

@@ -59,7 +59,7 @@ export function createVirtualClock(startWallMs = Date.UTC(2026, 5, 1)): VirtualC
         if (!next.cancelled) next.task();
         await settle();
       }
-      nowMs = untilMs;
+      nowMs = Math.max(nowMs, untilMs); // another advance may have gone further
     },
     stepWall(ms) {
       wallOffsetMs += ms;

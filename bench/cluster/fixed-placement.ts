@@ -11,7 +11,8 @@ export function fixedPlacement(nodeId: string, owner: string, shardCount: number
       if (nodeId !== owner) return;
       // When the node that opens it stands.
       queueMicrotask(() => {
-        for (let shard = 0; shard < shardCount; shard++) events.onAssigned({ shard, epoch: EPOCH });
+        for (let shard = 0; shard < shardCount; shard++)
+          events.onAssigned({ shard, epoch: EPOCH }).catch(() => undefined);
       });
     },
     ownerOf: () => ({ nodeId: owner, epoch: EPOCH }),

@@ -113,8 +113,9 @@ export interface ControlMessage {
   pong?: Pong | null;
   order?: Order | null;
   orderReply?: OrderReply | null;
+  serving?: Serving | null;
   /** Set by decode: which of the group is present. */
-  readonly body?: "beat" | "greeting" | "leave" | "suspect" | "lead" | "survey" | "surveyReply" | "beginHandoff" | "handoffDone" | "delta" | "lost" | "ping" | "pong" | "order" | "orderReply";
+  readonly body?: "beat" | "greeting" | "leave" | "suspect" | "lead" | "survey" | "surveyReply" | "beginHandoff" | "handoffDone" | "delta" | "lost" | "ping" | "pong" | "order" | "orderReply" | "serving";
 }
 export const ControlMessage = root.ControlMessage as Codec<ControlMessage>;
 
@@ -201,6 +202,12 @@ export interface HandoffDone {
   tenures?: Tenures | null;
 }
 export const HandoffDone = root.HandoffDone as Codec<HandoffDone>;
+
+/** The sender serves these from now on. Said once: a coordinator that does not hear it goes on after a while. */
+export interface Serving {
+  tenures?: Tenures | null;
+}
+export const Serving = root.Serving as Codec<Serving>;
 
 /** The step from version - 1 to version, so that nobody has to read the table who has the one before. */
 export interface PlacementDelta {

@@ -11578,11 +11578,12 @@ export const madang = $root.madang = (() => {
             ControlMessage.prototype.pong = null;
             ControlMessage.prototype.order = null;
             ControlMessage.prototype.orderReply = null;
+            ControlMessage.prototype.serving = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(ControlMessage.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["beat", "greeting", "leave", "suspect", "lead", "survey", "surveyReply", "beginHandoff", "handoffDone", "delta", "lost", "ping", "pong", "order", "orderReply"]),
+                get: $util.oneOfGetter($oneOfFields = ["beat", "greeting", "leave", "suspect", "lead", "survey", "surveyReply", "beginHandoff", "handoffDone", "delta", "lost", "ping", "pong", "order", "orderReply", "serving"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -11631,6 +11632,8 @@ export const madang = $root.madang = (() => {
                     $root.madang.cluster.Order.encode(message.order, writer.uint32(130).fork(), _depth + 1).ldelim();
                 if (message.orderReply != null && $Object.hasOwnProperty.call(message, "orderReply"))
                     $root.madang.cluster.OrderReply.encode(message.orderReply, writer.uint32(138).fork(), _depth + 1).ldelim();
+                if (message.serving != null && $Object.hasOwnProperty.call(message, "serving"))
+                    $root.madang.cluster.Serving.encode(message.serving, writer.uint32(146).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -11785,6 +11788,13 @@ export const madang = $root.madang = (() => {
                                 break;
                             message.orderReply = $root.madang.cluster.OrderReply.decode(reader, reader.size(), $undefined, _depth + 1, message.orderReply);
                             message.body = "orderReply";
+                            continue;
+                        }
+                    case 18: {
+                            if (wireType !== 2)
+                                break;
+                            message.serving = $root.madang.cluster.Serving.decode(reader, reader.size(), $undefined, _depth + 1, message.serving);
+                            message.body = "serving";
                             continue;
                         }
                     }
@@ -12838,6 +12848,89 @@ export const madang = $root.madang = (() => {
             };
 
             return HandoffDone;
+        })();
+
+        cluster.Serving = (function() {
+
+            const Serving = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Serving.prototype.tenures = null;
+
+            Serving.create = function(properties) {
+                return new Serving(properties);
+            };
+
+            Serving.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.tenures != null && $Object.hasOwnProperty.call(message, "tenures"))
+                    $root.madang.cluster.Tenures.encode(message.tenures, writer.uint32(10).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Serving.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.Serving();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            message.tenures = $root.madang.cluster.Tenures.decode(reader, reader.size(), $undefined, _depth + 1, message.tenures);
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Serving;
         })();
 
         cluster.PlacementDelta = (function() {

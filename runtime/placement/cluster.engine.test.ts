@@ -57,7 +57,7 @@ async function start(nodeId: string): Promise<Running> {
     control,
   });
   placement.placement.open({
-    onAssigned: ({ shard, epoch }) => void acting.set(shard, epoch),
+    onAssigned: async ({ shard, epoch }) => void acting.set(shard, epoch),
     onHandoff: async ({ shard }) => void acting.delete(shard),
     onRevoked: ({ shard, epoch }) => {
       if (acting.get(shard) === epoch) acting.delete(shard);

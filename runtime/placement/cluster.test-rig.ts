@@ -18,6 +18,8 @@ export interface RigNode {
   readonly cluster: ClusterPlacement;
   /** Shards that it acts for, by what it was told. */
   readonly acting: Map<number, number>;
+  /** Those of them that it serves. */
+  readonly serving: Set<number>;
   readonly left: string[];
   readonly changes: number[][];
   state: "up" | "paused" | "crashed" | "closed" | "refused";
@@ -34,6 +36,8 @@ export interface RigOptions {
   readonly storeDelayMs?: number;
   /** What a hand-off takes. */
   readonly handoffTakesMs?: (tenure: Tenure, random: Random) => number;
+  /** Until what was assigned is served. */
+  readonly arrivalTakesMs?: (tenure: Tenure, random: Random) => number;
 }
 
 export class Rig {
@@ -89,6 +93,11 @@ export class Rig {
   #make(nodeId: string, more: Partial<Member>, shards: number): RigNode {
     const clock = new PausableClock(this.clock);
     const acting = new Map<number, number>();
+    const serving = new Set<number>();
+    const letGo = (shard: number) => {
+      acting.delete(shard);
+      serving.delete(shard);
+    };
     const cluster = createClusterPlacement({
       member: { ...newMember(nodeId, ["actors"]), version: "1.0.0", ...more },
       shardCount: shards,
@@ -103,6 +112,7 @@ export class Rig {
       nodeId,
       cluster,
       acting,
+      serving,
       left: [],
       changes: [],
       state: "up",
@@ -118,18 +128,21 @@ export class Rig {
     };
     cluster.membership.onLeft((left) => node.left.push(left));
     cluster.placement.open({
-      onAssigned: ({ shard, epoch }) => {
+      onAssigned: async ({ shard, epoch }) => {
         this.#assigned(nodeId, shard, epoch);
         if (acting.has(shard)) this.violations.push(`${nodeId} acts for shard ${shard} twice`);
         acting.set(shard, epoch);
+        const ms = this.#options.arrivalTakesMs?.({ shard, epoch }, this.random) ?? 5;
+        await new Promise<void>((resolve) => clock.after(ms, resolve));
+        if (acting.get(shard) === epoch) serving.add(shard);
       },
       onHandoff: async (tenure) => {
         const ms = this.#options.handoffTakesMs?.(tenure, this.random) ?? 5;
         await new Promise<void>((resolve) => clock.after(ms, resolve));
-        if (acting.get(tenure.shard) === tenure.epoch) acting.delete(tenure.shard);
+        if (acting.get(tenure.shard) === tenure.epoch) letGo(tenure.shard);
       },
       onRevoked: ({ shard, epoch }) => {
-        if (acting.get(shard) === epoch) acting.delete(shard);
+        if (acting.get(shard) === epoch) letGo(shard);
         cluster.placement.reportLost({ shard, epoch }, 0); // as the host does
       },
       onOwnersChanged: (shards) => node.changes.push([...shards]),

@@ -379,6 +379,36 @@ describe("a move", () => {
   });
 });
 
+describe("many moves", () => {
+  it("(C6) leave no more shards without service at once than the setting allows, until the new owners serve them", async () => {
+    const arrivalTakesMs = () => 300;
+    const rig = await three({ shards: 64, settings: { movesAtOnce: 4 }, arrivalTakesMs });
+    await rig.clock.advance(1_000);
+    const newcomer = rig.join("d");
+    let most = 0;
+    await rig.becomes(
+      () => {
+        most = Math.max(most, 64 - rig.up.reduce((sum, { serving }) => sum + serving.size, 0));
+        return newcomer.serving.size >= 14;
+      },
+      10_000,
+      "its share",
+    );
+    expect(most).toBe(4);
+    await settled(rig, 1_000);
+    const { handoffMs } = leader(rig).cluster.stats();
+    expect(handoffMs.count).toBeGreaterThanOrEqual(14);
+    expect(handoffMs.sum / handoffMs.count).toBeGreaterThan(300);
+  });
+
+  it("(C6) go on past a new owner that does not tell that it serves", async () => {
+    const rig = await three({ shards: 64, settings: { movesAtOnce: 8 }, arrivalTakesMs: () => 1e9 });
+    await rig.clock.advance(10_000);
+    rig.join("d");
+    expect(await settled(rig, 10_000)).toBeGreaterThan(rig.settings.arrivalMs);
+  });
+});
+
 describe("a coordinator that stood still", () => {
   it("(C1) writes nothing of what it had planned", async () => {
     let hangs = false;

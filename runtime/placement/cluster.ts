@@ -472,7 +472,9 @@ class ClusterNode implements ClusterPlacement {
   #remind(): void {
     const leader = this.#leaderId;
     const { released, lost } = this.placement.reminders();
+    const serving = this.placement.takeServing();
     if (leader === "" || this.#phase !== "joined") return;
+    if (serving.length > 0) this.#send(leader, { serving: { tenures: tenuresOf(serving) } });
     if (released.length > 0) this.#send(leader, { handoffDone: { tenures: tenuresOf(released) } });
     if (lost.length > 0) {
       const tenures = tenuresOf(lost.map(({ tenure }) => tenure));
@@ -522,6 +524,7 @@ class ClusterNode implements ClusterPlacement {
     if (body.beginHandoff != null) this.placement.handOff(body.beginHandoff.tenures ?? { shards: [], epochs: [] });
     if (body.handoffDone != null) this.#handoffDone(this.#nodeId, body.handoffDone.tenures);
     if (body.lost != null) this.#lost(this.#nodeId, body.lost.tenures, body.lost.highestEpochs);
+    if (body.serving != null) this.#serving(body.serving.tenures);
   }
 
   #handle(from: string, message: ControlMessage): void {
@@ -536,7 +539,7 @@ class ClusterNode implements ClusterPlacement {
   }
 
   #heard(from: string, message: ControlMessage): void {
-    const { beat, lead, suspect, survey, surveyReply, beginHandoff, handoffDone, delta, lost } = message;
+    const { beat, lead, suspect, survey, surveyReply, beginHandoff, handoffDone, delta, lost, serving } = message;
     this.#vigil.heard(from);
     switch (message.body) {
       case "beat":
@@ -578,6 +581,9 @@ class ClusterNode implements ClusterPlacement {
       case "lost":
         if (lost != null) this.#lost(from, lost.tenures, lost.highestEpochs);
         return;
+      case "serving":
+        if (serving != null) this.#serving(serving.tenures);
+        return;
       default:
         this.#stats.dropped.protocol += 1;
     }
@@ -606,6 +612,10 @@ class ClusterNode implements ClusterPlacement {
 
   #handoffDone(from: string, tenures: Tenures | null | undefined): void {
     if (tenures != null) this.#coordinator?.handoffDone(from, tenures);
+  }
+
+  #serving(tenures: Tenures | null | undefined): void {
+    if (tenures != null) this.#coordinator?.serving(tenures);
   }
 
   #lost(from: string, tenures: Tenures | null | undefined, highestEpochs: readonly number[]): void {

@@ -5,6 +5,7 @@
 // (C3) A shard whose owner was asked to hand it off gets a higher epoch in the end, whoever gets it.
 // (C4) Nothing here has to be remembered: what is to be done is found anew from the table, the members, and what they repeat.
 // (C5) A table that cannot be read is never written over.
+// (C6) No more shards move at once than settings.movesAtOnce: one moves until its new owner serves it, or is late with that.
 
 import type { SurveyReply, Tenures } from "../../proto/index.ts";
 import { type Clock, pause } from "../clock.ts";
@@ -60,6 +61,14 @@ interface Handoff {
   sentAtMs: number;
 }
 
+/** Given away, and not served yet. */
+interface Arriving {
+  readonly epoch: number;
+  /** When its owner was asked to hand it off; undefined where nobody was. */
+  readonly askedAtMs: number | undefined;
+  readonly untilMs: number;
+}
+
 interface FullReport extends Report {
   readonly highestTerm: number;
   readonly released: Tenures;
@@ -90,6 +99,7 @@ const MOVE_GRACE_MS = 5_000;
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #handoffs = new Map<number, Handoff>();
+  readonly #arriving = new Map<number, Arriving>();
   readonly #waiters = new Map<number, Waiter>();
   readonly #reports = new Map<string, SurveyReply>();
   #pending = new Map<number, Pending>();
@@ -137,6 +147,7 @@ export class Coordinator {
   async #recover(): Promise<void> {
     this.#become("recovering");
     this.#handoffs.clear();
+    this.#arriving.clear();
     this.#pending.clear();
     const reports = await this.#untilRecovered();
     this.#become("working");
@@ -303,15 +314,11 @@ export class Coordinator {
   }
 
   #moved(shard: number, owner: ShardOwner): void {
-    const { stats, clock } = this.#options;
-    const handoff = this.#handoffs.get(shard);
-    if (handoff !== undefined) {
-      const tookMs = clock.monotonicMs() - handoff.startedAtMs;
-      stats.handoffMs.count += 1;
-      stats.handoffMs.sum += tookMs;
-      stats.handoffMs.max = Math.max(stats.handoffMs.max, tookMs);
-      this.#handoffs.delete(shard);
-    }
+    const { clock, settings } = this.#options;
+    const askedAtMs = this.#handoffs.get(shard)?.startedAtMs;
+    const untilMs = clock.monotonicMs() + settings.arrivalMs;
+    this.#handoffs.delete(shard);
+    this.#arriving.set(shard, { epoch: owner.epoch, askedAtMs, untilMs });
     const waiter = this.#waiters.get(shard);
     if (waiter === undefined) return;
     this.#waiters.delete(shard);
@@ -386,6 +393,7 @@ export class Coordinator {
     if (this.#phase !== "working") return;
     const nowMs = this.#options.clock.monotonicMs();
     this.#tendHandoffs(new Set(this.#options.candidates().map(({ nodeId }) => nodeId)), nowMs);
+    for (const [shard, { untilMs }] of this.#arriving) if (nowMs >= untilMs) this.#arriving.delete(shard);
     for (const [shard, { untilMs, reject }] of this.#waiters) {
       if (nowMs < untilMs) continue;
       this.#waiters.delete(shard);
@@ -408,7 +416,7 @@ export class Coordinator {
     const { orphans, moves } = plan(owners, nodes, this.#options.settings.unfairShare);
     for (const { shard, to } of orphans) this.#change(shard, to, "orphans");
     const underWay = (shard: number) => this.#handoffs.has(shard) || this.#pending.has(shard);
-    const room = Math.max(0, this.#options.settings.movesAtOnce - this.#handoffs.size);
+    const room = Math.max(0, this.#options.settings.movesAtOnce - this.#handoffs.size - this.#arriving.size); // (C6)
     this.#begin(moves.filter(({ shard }) => !underWay(shard)).slice(0, room));
   }
 
@@ -464,6 +472,23 @@ export class Coordinator {
       if (owner === undefined || owner.nodeId !== from || owner.epoch !== epochs[at]) return;
       if (!this.#pending.has(shard)) this.#change(shard, this.#handoffs.get(shard)?.to ?? "", "handoffs");
     });
+    void this.#flush();
+  }
+
+  serving({ shards, epochs }: Tenures): void {
+    if (this.#phase !== "working") return;
+    const { stats, clock } = this.#options;
+    shards.forEach((shard, at) => {
+      const arriving = this.#arriving.get(shard);
+      if (arriving === undefined || arriving.epoch !== epochs[at]) return;
+      this.#arriving.delete(shard);
+      if (arriving.askedAtMs === undefined) return;
+      const tookMs = clock.monotonicMs() - arriving.askedAtMs;
+      stats.handoffMs.count += 1;
+      stats.handoffMs.sum += tookMs;
+      stats.handoffMs.max = Math.max(stats.handoffMs.max, tookMs);
+    });
+    this.#plan(); // there is room for more
     void this.#flush();
   }
 

@@ -13,7 +13,13 @@ const table = (version: number, ...owners: [string, number][]): ShardTable =>
 
 function make() {
   const told: string[] = [];
-  const state = { mayTake: true, news: 0, handedOff: (_tenure: Tenure): Promise<void> => Promise.resolve() };
+  const never = new Promise<void>(() => {});
+  const state = {
+    mayTake: true,
+    news: 0,
+    serves: (_tenure: Tenure): Promise<void> => never,
+    handedOff: (_tenure: Tenure): Promise<void> => Promise.resolve(),
+  };
   const directory = new Directory({
     nodeId: "me",
     shardCount: 2,
@@ -22,7 +28,10 @@ function make() {
     onNews: () => void (state.news += 1),
   });
   directory.open({
-    onAssigned: ({ shard, epoch }) => void told.push(`assigned ${shard}@${epoch}`),
+    onAssigned(tenure) {
+      told.push(`assigned ${tenure.shard}@${tenure.epoch}`);
+      return state.serves(tenure);
+    },
     onHandoff: (tenure) => state.handedOff(tenure),
     onRevoked: ({ shard, epoch }) => void told.push(`revoked ${shard}@${epoch}`),
     onOwnersChanged: (shards) => void told.push(`changed ${shards.join()}`),
@@ -78,6 +87,16 @@ describe("a node's copy of the table", () => {
     directory.leaseRenewed();
     directory.leaseRenewed();
     expect(told.slice(2)).toEqual(["assigned 0@1"]);
+  });
+
+  it("tells once that it serves a shard, and not of one that was lost before", async () => {
+    const { directory, state } = make();
+    state.serves = ({ shard }) => (shard === 0 ? Promise.resolve() : Promise.reject(new Error("lost")));
+    directory.adopt(table(1, ["me", 1], ["me", 1]));
+    await new Promise(setImmediate);
+    expect(state.news).toBe(1);
+    expect(directory.takeServing()).toEqual([{ shard: 0, epoch: 1 }]);
+    expect(directory.takeServing()).toEqual([]);
   });
 
   it("(D3) hands off once, and answers as often as it is asked until the epoch has risen", async () => {

@@ -41,6 +41,8 @@ export class Directory implements Placement {
   readonly #seen: number[];
   readonly #holdings = new Map<number, Holding>();
   readonly #lost = new Map<number, { readonly tenure: Tenure; readonly highestEpoch: number }>();
+  /** What the coordinator has not been told yet. */
+  #serving: Tenure[] = [];
   #events: PlacementEvents | undefined;
   #table: ShardTable | undefined;
 
@@ -109,7 +111,13 @@ export class Directory implements Placement {
 
   #take(tenure: Tenure): void {
     this.#holdings.set(tenure.shard, { phase: "held", tenure });
-    this.#events?.onAssigned(tenure);
+    this.#events?.onAssigned(tenure).then(
+      () => {
+        this.#serving.push(tenure);
+        this.#options.onNews();
+      },
+      () => undefined, // lost or revoked meanwhile, which is told by itself
+    );
   }
 
   /** The lease holds again. */
@@ -168,6 +176,13 @@ export class Directory implements Placement {
   reminders(): Reminders {
     const released = [...this.#holdings.values()].filter(({ phase }) => phase === "released");
     return { released: released.map(({ tenure }) => tenure), lost: [...this.#lost.values()] };
+  }
+
+  /** Served since this was asked. */
+  takeServing(): Tenure[] {
+    const serving = this.#serving;
+    this.#serving = [];
+    return serving;
   }
 
   /** Under which this node acts. */

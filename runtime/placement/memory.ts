@@ -47,7 +47,7 @@ export function createMemoryPlacement(options: MemoryPlacementOptions): MemoryPl
         const known = view.table[shard];
         if (known !== undefined && known.epoch >= epoch) return;
         view.table[shard] = owner;
-        if (id === nodeId) view.events?.onAssigned({ shard, epoch });
+        if (id === nodeId) view.events?.onAssigned({ shard, epoch }).catch(() => undefined);
         else if (known?.nodeId === id) view.events?.onRevoked({ shard, epoch: known.epoch });
         view.events?.onOwnersChanged([shard]);
       };

@@ -9,8 +9,8 @@ export interface ShardOwner {
 }
 
 export interface PlacementEvents {
-  /** This node owns the shard from now on. */
-  onAssigned(tenure: Tenure): void;
+  /** This node owns the shard from now on: resolve when it serves it, reject when it does not come to that. */
+  onAssigned(tenure: Tenure): Promise<void>;
   /** The shard is about to leave: resolve when nothing of it runs here any more. */
   onHandoff(tenure: Tenure): Promise<void>;
   /** The shard is gone already. */

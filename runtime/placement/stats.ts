@@ -16,7 +16,7 @@ export interface PlacementStats {
   leaseOver: number;
   /** As coordinator: shards that went to another node, by why. */
   moves: { orphans: number; handoffs: number; overdue: number; forced: number; lost: number };
-  /** As coordinator: from the first request until the table says so. */
+  /** As coordinator: planned hand-offs, from the first request to the old owner until the new one serves the shard. */
   handoffMs: { count: number; sum: number; max: number };
   /** Nodes that this one has begun to suspect. */
   suspicions: number;

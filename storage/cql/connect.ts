@@ -10,6 +10,7 @@ import { Client, metrics, policies, types } from "cassandra-driver";
 import type { Logger } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import type { StorageSettings } from "../settings.ts";
+import { type ControlConnection, oneRefreshAtATime } from "./control-connection.ts";
 
 /** Where the ring is, and how to be let in. */
 export interface RingAddress {
@@ -102,6 +103,7 @@ export async function connect(
       ),
     },
   });
+  oneRefreshAtATime((driver as unknown as { controlConnection: ControlConnection }).controlConnection, log);
   await open(driver, ring, log);
   return { driver, counters, localDataCenter };
 }
