@@ -7,7 +7,7 @@
 
 import type { ConnectionOptions } from "node:tls";
 import { Client, metrics, policies, types } from "cassandra-driver";
-import type { Logger } from "../../runtime/index.ts";
+import { type Logger, systemClock } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import type { StorageSettings } from "../settings.ts";
 import { type ControlConnection, oneRefreshAtATime } from "./control-connection.ts";
@@ -103,7 +103,11 @@ export async function connect(
       ),
     },
   });
-  oneRefreshAtATime((driver as unknown as { controlConnection: ControlConnection }).controlConnection, log);
+  oneRefreshAtATime(
+    (driver as unknown as { controlConnection: ControlConnection }).controlConnection,
+    systemClock,
+    log,
+  );
   await open(driver, ring, log);
   return { driver, counters, localDataCenter };
 }

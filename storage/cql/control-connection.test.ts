@@ -1,6 +1,6 @@
 import { Client } from "cassandra-driver";
 import { describe, expect, it } from "vitest";
-import { silentLogger } from "../../runtime/index.ts";
+import { createVirtualClock, silentLogger } from "../../runtime/index.ts";
 import { type ControlConnection, oneRefreshAtATime } from "./control-connection.ts";
 
 function make(refresh: (count: number, hosts: unknown) => Promise<void>) {
@@ -18,15 +18,16 @@ function make(refresh: (count: number, hosts: unknown) => Promise<void>) {
       }
     },
   };
-  oneRefreshAtATime(control, silentLogger);
-  return { control, state };
+  const clock = createVirtualClock();
+  oneRefreshAtATime(control, clock, silentLogger);
+  return { control, state, clock };
 }
-
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 describe("the driver's way to the ring's members", () => {
   it("is taken anew one at a time, and once more for all that ended meanwhile", async () => {
-    const { control, state } = make(turn);
+    const { control, state } = make(async () => {
+      await null;
+    });
     await Promise.all([control._refresh(), control._refresh(), control._refresh()]);
     expect(state).toEqual({ begun: 2, atOnce: 0, most: 1 });
     await control._refresh();
@@ -44,19 +45,23 @@ describe("the driver's way to the ring's members", () => {
   });
 
   it("is tried again after what nobody foresaw, and throws at nobody", async () => {
-    const { control, state } = make(async (count) => {
+    const { control, state, clock } = make(async (count) => {
       if (count === 1) throw new TypeError("Cannot read properties of null");
     });
-    await control._refresh();
+    const refreshed = control._refresh();
+    await clock.advance(2_000);
+    await refreshed;
     expect(state.begun).toBe(2);
   });
 
   it("is given up when the driver is closed", async () => {
-    const { control, state } = make(async () => {
+    const { control, state, clock } = make(async () => {
       control._isShuttingDown = true;
       throw new Error("closed");
     });
-    await control._refresh();
+    const refreshed = control._refresh();
+    await clock.advance(2_000);
+    await refreshed;
     expect(state.begun).toBe(1);
   });
 

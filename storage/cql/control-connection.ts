@@ -2,7 +2,7 @@
 // several times at once when several things end together, as after a pause of the process; each begins by forgetting what the
 // other has found, and what is thrown then ends the process (NODEJS-681, open in 4.10.0). Here it does so one at a time.
 
-import type { Logger } from "../../runtime/index.ts";
+import { type Clock, type Logger, pause } from "../../runtime/index.ts";
 
 /** Of the driver's own parts, which its types do not name. */
 export interface ControlConnection {
@@ -14,7 +14,7 @@ export interface ControlConnection {
 /** Pause after a failure that the driver did not foresee; those that it did, it tries again by itself. */
 const AGAIN_AFTER_MS = 1_000;
 
-export function oneRefreshAtATime(control: ControlConnection, log: Logger): void {
+export function oneRefreshAtATime(control: ControlConnection, clock: Clock, log: Logger): void {
   const refresh = control._refresh.bind(control);
   let running: Promise<void> | undefined;
   let askedMeanwhile = false;
@@ -26,7 +26,7 @@ export function oneRefreshAtATime(control: ControlConnection, log: Logger): void
         await refresh();
       } catch (error) {
         log.warn({ error }, "the driver of the ring lost sight of its members, and looks again");
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS).unref());
+        await pause(clock, AGAIN_AFTER_MS);
         askedMeanwhile = true;
       }
     } while (askedMeanwhile && !control._isShuttingDown);
