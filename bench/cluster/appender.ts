@@ -155,7 +155,7 @@ async function unfenced(): Promise<Way> {
   };
   const logs = createFencedLogs({ store, fence: granted as unknown as QuorumFence, clock: systemClock });
   const counts = () => {
-    const { batches, rows: batchRows, failed } = store.written;
+    const { writes: batches, rows: batchRows, failed } = store.written;
     return { batches, batchRows, verifyReads: 0, failed };
   };
   return onLogs(logs, freeFence, counts);

@@ -13,10 +13,17 @@ type Limits = Pick<
   "requestsInFlightMax" | "requestsWaitingMax" | "requestsWaitingBytesMax" | "retryPauseMaxMs"
 >;
 
+/** What failed of what was let go, where somebody counts it. */
+export interface Failures {
+  failed: number;
+}
+
 interface Waiting {
   readonly bytes: number;
-  start(): void;
-  refuse(error: Error): void;
+  readonly request: () => Promise<unknown>;
+  readonly failures: Failures | undefined;
+  readonly resolve: (answer: never) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Places of those who have left, before the list is moved together. */
@@ -41,35 +48,48 @@ export class Admission {
   }
 
   /** Rejects with OVERLOADED when too much waits, and with STORE_CLOSED. */
-  run<T>(bytes: number, request: () => Promise<T>): Promise<T> {
+  run<T>(bytes: number, request: () => Promise<T>, failures?: Failures): Promise<T> {
     if (this.#closed) return Promise.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
-    if (this.inFlight < this.#limits.requestsInFlightMax) return this.#start(request);
-    const { requestsWaitingMax, requestsWaitingBytesMax, retryPauseMaxMs } = this.#limits;
+    const { requestsInFlightMax, requestsWaitingMax, requestsWaitingBytesMax, retryPauseMaxMs } = this.#limits;
+    if (this.inFlight < requestsInFlightMax) {
+      return new Promise((resolve, reject) => this.#start(request, failures, resolve, reject));
+    }
     if (this.waiting >= requestsWaitingMax || this.waitingBytes + bytes > requestsWaitingBytesMax) {
       this.refused += 1;
       const message = "More waits for the store's ring than memory is set aside for.";
       return Promise.reject(runtimeErrors.OVERLOADED({ message, retryAfterMs: retryPauseMaxMs }));
     }
     this.waitingBytes += bytes;
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes, start: () => this.#start(request).then(resolve, reject), refuse: reject });
-    });
+    return new Promise((resolve, reject) => void this.#waiting.push({ bytes, request, failures, resolve, reject }));
   }
 
   /** (A2) */
   urgent<T>(request: () => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
-    return this.#start(request);
+    return new Promise((resolve, reject) => this.#start(request, undefined, resolve, reject));
   }
 
-  #start<T>(request: () => Promise<T>): Promise<T> {
+  #start<T>(
+    request: () => Promise<T>,
+    failures: Failures | undefined,
+    resolve: (answer: T) => void,
+    reject: (error: unknown) => void,
+  ): void {
     this.inFlight += 1;
-    const answer = request();
-    answer.then(this.#ended, this.#ended);
-    return answer;
+    request().then(
+      (answer) => {
+        this.#ended();
+        resolve(answer);
+      },
+      (error) => {
+        if (failures !== undefined) failures.failed += 1;
+        this.#ended();
+        reject(error);
+      },
+    );
   }
 
-  readonly #ended = (): void => {
+  #ended(): void {
     this.inFlight -= 1;
     if (this.inFlight >= this.#limits.requestsInFlightMax) return;
     const next = this.#waiting[this.#first];
@@ -81,8 +101,8 @@ export class Admission {
       this.#first = 0;
     }
     this.waitingBytes -= next.bytes;
-    next.start();
-  };
+    this.#start(next.request, next.failures, next.resolve as (answer: unknown) => void, next.reject);
+  }
 
   /** Refuses what waits; what is on its way ends by itself. */
   close(): void {
@@ -91,6 +111,6 @@ export class Admission {
     this.#waiting = [];
     this.#first = 0;
     this.waitingBytes = 0;
-    for (const left of waiting) left?.refuse(storageErrors.STORE_CLOSED({ executed: "no" }));
+    for (const left of waiting) left?.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
   }
 }

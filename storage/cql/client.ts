@@ -22,6 +22,16 @@ export interface Paging {
   bytesOf(row: types.Row): number;
 }
 
+/** What was sent, and how much of it failed: counters. */
+export interface Written {
+  writes: number;
+  rows: number;
+  bytes: number;
+  failed: number;
+}
+
+export const nothingWritten = (): Written => ({ writes: 0, rows: 0, bytes: 0, failed: 0 });
+
 type Traffic = Pick<
   RingStats,
   "inFlight" | "waiting" | "requests" | "timeOuts" | "errors" | "refused" | "speculations"
@@ -76,16 +86,19 @@ export class CqlClient {
     }
   }
 
-  write({ query, params }: Statement, bytes: number): Promise<unknown> {
-    return this.#admission.run(bytes, () => this.#execute(query, params, WRITE));
+  /** One or several, of one partition, so that all of it lands on a replica, or nothing. */
+  write(statements: readonly Statement[], bytes: number, written: Written): Promise<unknown> {
+    written.writes += 1;
+    written.rows += statements.length;
+    written.bytes += bytes;
+    return this.#admission.run(bytes, () => this.#write(statements), written);
   }
 
-  /** One partition, so that all of it lands on a replica, or nothing. */
-  batch(statements: readonly Statement[], bytes: number): Promise<unknown> {
-    return this.#admission.run(bytes, () => {
-      this.#counters.requests += 1;
-      return this.#driver.batch(statements as Statement[], BATCH);
-    });
+  #write(statements: readonly Statement[]): Promise<unknown> {
+    const [only] = statements;
+    if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, WRITE);
+    this.#counters.requests += 1;
+    return this.#driver.batch(statements as Statement[], BATCH);
   }
 
   /** (A2) */

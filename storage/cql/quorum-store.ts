@@ -7,7 +7,16 @@ import type { types } from "cassandra-driver";
 import { stamp } from "../../runtime/index.ts";
 import type { CellBatch, CellRow, ClaimRow, QuorumStore } from "../fence/port.ts";
 import type { StorageSettings } from "../settings.ts";
-import { bigint, blob, type CqlClient, ints, type Paging, type Statement } from "./client.ts";
+import {
+  bigint,
+  blob,
+  type CqlClient,
+  ints,
+  nothingWritten,
+  type Paging,
+  type Statement,
+  type Written,
+} from "./client.ts";
 
 const INSERT_CLAIM = "INSERT INTO claims (shard, epoch, owner) VALUES (?, ?, ?) USING TIMESTAMP ?";
 const SELECT_CLAIMS = "SELECT epoch, owner FROM claims WHERE shard = ?";
@@ -42,20 +51,14 @@ interface StoredCell {
   readonly written: bigint;
 }
 
-export interface WrittenCells {
-  batches: number;
-  rows: number;
-  bytes: number;
-  failed: number;
-}
-
 export interface CqlQuorumStore extends QuorumStore {
-  readonly written: Readonly<WrittenCells>;
+  readonly written: Readonly<Written>;
 }
 
 export function createCqlQuorumStore(client: CqlClient, settings: StorageSettings): CqlQuorumStore {
   const ttlS = Math.ceil(settings.revocationKeptMs / 1_000);
-  const written: WrittenCells = { batches: 0, rows: 0, bytes: 0, failed: 0 };
+  const written = nothingWritten();
+  const cleaned = nothingWritten();
 
   return {
     written,
@@ -69,10 +72,8 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     },
     async deleteClaims(shard, claims) {
       if (claims.length === 0) return;
-      await client.batch(
-        claims.map((claim) => deletionOf(shard, claim)),
-        0,
-      );
+      const deletions = claims.map((claim) => deletionOf(shard, claim));
+      await client.write(deletions, 0, cleaned);
     },
     async insertRevocation(owner, shard, epoch) {
       const params = [owner, shard, epoch, bigint(stamp(epoch, 0)), ttlS];
@@ -89,20 +90,10 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
       const asked = new Set(shards);
       return epochsOf(rows.filter((row) => asked.has(row.shard as number)));
     },
-    async writeCells(batch) {
-      const bytes = batch.rows.reduce((sum, { cell }) => sum + cell.byteLength, 0);
-      const statements = statementsOf(batch);
-      const [only] = statements;
-      written.batches += 1;
-      written.rows += batch.rows.length;
-      written.bytes += bytes;
-      try {
-        if (only !== undefined && statements.length === 1) await client.write(only, bytes);
-        else await client.batch(statements, bytes);
-      } catch (error) {
-        written.failed += 1;
-        throw error;
-      }
+    writeCells(batch) {
+      let bytes = 0;
+      for (const { cell } of batch.rows) bytes += cell.byteLength;
+      return client.write(statementsOf(batch), bytes, written);
     },
     async readCells(channelId, bucket, from, to) {
       const params = [channelId, bucket, bigint(from), bigint(to)];

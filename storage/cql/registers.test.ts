@@ -23,7 +23,7 @@ function ringThat(answer: (statements: readonly Statement[]) => Promise<void>) {
     sent.push(statements);
     return answer(statements);
   };
-  const client = { write: (one: Statement) => send([one]), batch: send, read: async () => [] };
+  const client = { write: send, read: async () => [] };
   return { sent, registers: createCqlRegisters(client, attempts) };
 }
 
@@ -37,7 +37,6 @@ describe("registers on a ring", () => {
       { ...pointer("1", "x"), family: "head" },
     ]);
     expect(sent.map((batch) => batch.length).toSorted()).toEqual([1, 1, 2]);
-    expect(registers.written).toEqual({ writes: 3, rows: 4, bytes: 7, failed: 0 });
   });
 
   it("keeps a batch small", async () => {
@@ -57,7 +56,6 @@ describe("registers on a ring", () => {
     await registers.write([pointer("1", "g1")]);
     expect(sent).toHaveLength(3);
     expect(new Set(sent.map((batch) => JSON.stringify(batch))).size).toBe(1);
-    expect(registers.written.failed).toBe(2);
   });
 
   it("tells after some attempts that the store is away, and that it may have been kept", async () => {

@@ -8,7 +8,7 @@
 import type { types } from "cassandra-driver";
 import type { Register, RegisterFamily, RegisterStore, RegisterWrite } from "../registers/port.ts";
 import { type Attempts, attempt } from "./attempts.ts";
-import { bigint, blob, type CqlClient, type Paging, type Statement } from "./client.ts";
+import { bigint, blob, type CqlClient, nothingWritten, type Paging, type Statement, type Written } from "./client.ts";
 
 const updateOf = (family: RegisterFamily) =>
   `UPDATE ${family} USING TIMESTAMP ? SET value = ? WHERE owner = ? AND name = ?`;
@@ -30,40 +30,16 @@ interface Parcel {
   bytes: number;
 }
 
-export interface WrittenRegisters {
-  writes: number;
-  rows: number;
-  bytes: number;
-  failed: number;
-}
-
 export interface CqlRegisterStore extends RegisterStore {
-  readonly written: Readonly<WrittenRegisters>;
+  readonly written: Readonly<Written>;
 }
 
-export function createCqlRegisters(
-  client: Pick<CqlClient, "read" | "write" | "batch">,
-  attempts: Attempts,
-): CqlRegisterStore {
+export function createCqlRegisters(client: Pick<CqlClient, "read" | "write">, attempts: Attempts): CqlRegisterStore {
   const { settings } = attempts;
-  const written: WrittenRegisters = { writes: 0, rows: 0, bytes: 0, failed: 0 };
+  const written = nothingWritten();
   const paging: Paging = {
     rowsFirst: settings.pageRowsMax,
     bytesOf: (row) => (row as unknown as StoredRegister).value.byteLength,
-  };
-
-  const send = async ({ statements, bytes }: Parcel) => {
-    const [only] = statements;
-    written.writes += 1;
-    written.rows += statements.length;
-    written.bytes += bytes;
-    try {
-      if (only !== undefined && statements.length === 1) await client.write(only, bytes);
-      else await client.batch(statements, bytes);
-    } catch (error) {
-      written.failed += 1;
-      throw error;
-    }
   };
 
   return {
@@ -80,9 +56,9 @@ export function createCqlRegisters(
       let failed = false;
       const sender = async () => {
         while (next < parcels.length && !failed) {
-          const parcel = parcels[next++] as Parcel;
+          const { statements, bytes } = parcels[next++] as Parcel;
           try {
-            await attempt(attempts, "write", () => send(parcel));
+            await attempt(attempts, "write", () => client.write(statements, bytes, written));
           } catch (error) {
             failed = true; // the caller comes back with all of it: what has not left need not leave now
             throw error;

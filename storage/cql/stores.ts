@@ -57,7 +57,7 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
     const { written: cellsOfRegisters } = registers;
     const traffic = client.traffic();
     return {
-      commits: cells.batches + cellsOfRegisters.writes,
+      commits: cells.writes + cellsOfRegisters.writes,
       failedCommits: cells.failed + cellsOfRegisters.failed,
       writes: cells.rows + cellsOfRegisters.rows,
       bytes: cells.bytes + cellsOfRegisters.bytes,
@@ -68,7 +68,7 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
         ...traffic,
         verifyReads: fence.verifyReads,
         tenuresLost,
-        batches: cells.batches,
+        batches: cells.writes,
         batchRows: cells.rows,
       },
     };

@@ -4,7 +4,7 @@
 
 import type { WakeList, WakeRow } from "../wake/port.ts";
 import { type Attempts, attempt } from "./attempts.ts";
-import { bigint, type CqlClient, type Statement } from "./client.ts";
+import { bigint, type CqlClient, nothingWritten, type Statement } from "./client.ts";
 import { deletionStamp, rowStamp, type WakeDeletion, WakeRows } from "./wake-rows.ts";
 
 const INSERT = "INSERT INTO wake (shard, epoch, slot, actor) VALUES (?, ?, ?, ?) USING TIMESTAMP ?";
@@ -21,6 +21,7 @@ const ROW_BYTES = 128;
 export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeList {
   const { pageRowsMax, batchRowsMax } = attempts.settings;
   const known = new WakeRows();
+  const written = nothingWritten();
   const paging = { rowsFirst: pageRowsMax, bytesOf: () => ROW_BYTES };
 
   return {
@@ -29,7 +30,7 @@ export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeLi
       const params = [tenure.shard, row.epoch, slot, actor, bigint(rowStamp(row))];
       known.began(tenure.shard, row);
       try {
-        await attempt(attempts, "write", () => client.write({ query: INSERT, params }, ROW_BYTES));
+        await attempt(attempts, "write", () => client.write([{ query: INSERT, params }], ROW_BYTES, written));
       } catch (error) {
         known.failed(tenure.shard, row);
         throw error;
@@ -47,7 +48,7 @@ export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeLi
       const statements = known.remove(shard, rows).map((deletion) => statementOf(shard, deletion));
       for (let from = 0; from < statements.length; from += batchRowsMax) {
         const some = statements.slice(from, from + batchRowsMax);
-        await attempt(attempts, "write", () => client.batch(some, some.length * ROW_BYTES));
+        await attempt(attempts, "write", () => client.write(some, some.length * ROW_BYTES, written));
       }
     },
   };

@@ -28,23 +28,20 @@ function tell({ clock, log }: Insistence, error: unknown, retryAfterMs: number):
 }
 
 /** Resolves to undefined when `wanted` said no before an attempt succeeded. */
-export async function insist<T>(
+export function insist<T>(
   insistence: Insistence,
   attempt: () => Promise<T>,
   wanted: () => boolean,
   failed: () => void = () => {},
+  pauseMs = insistence.settings.retryPauseMs,
 ): Promise<T | undefined> {
-  const { clock, settings } = insistence;
-  let pauseMs = settings.retryPauseMs;
-  while (wanted()) {
-    try {
-      return await attempt();
-    } catch (error) {
-      tell(insistence, error, pauseMs);
-    }
+  if (!wanted()) return Promise.resolve(undefined);
+  // Most attempts succeed: they cost no more than this one promise.
+  return attempt().then(undefined, async (error: unknown) => {
+    tell(insistence, error, pauseMs);
     failed();
-    await pause(clock, pauseMs);
-    pauseMs = Math.min(pauseMs * 2, settings.retryPauseMaxMs);
-  }
-  return undefined;
+    await pause(insistence.clock, pauseMs);
+    const nextMs = Math.min(pauseMs * 2, insistence.settings.retryPauseMaxMs);
+    return insist(insistence, attempt, wanted, failed, nextMs);
+  });
 }

@@ -37,7 +37,7 @@ export interface QuorumStore {
   insertRevocation(owner: string, shard: number, epoch: number): Promise<void>;
   /** By shard. */
   readRevocations(owner: string, shards: readonly number[]): Promise<ReadonlyMap<number, number>>;
-  writeCells(batch: CellBatch): Promise<void>;
+  writeCells(batch: CellBatch): Promise<unknown>;
   /** Rows of one bucket, ascending by id, ids in [from, to]. */
   readCells(channelId: string, bucket: number, from: number, to: number): Promise<CellRow[]>;
 }

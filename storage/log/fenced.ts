@@ -219,13 +219,14 @@ class FencedLog implements ChannelLog {
       fence.cover({ shard, covered: () => {} });
       if (leaveOut === "sameBytes") batch = { ...batch, rows: withOtherContents(batch.rows) };
     };
-    const attempt = async () => {
-      await store.writeCells(batch);
-      return true;
-    };
-    void insist(insistence, attempt, () => this.#phase === "open", failed).then((done) => {
+    void insist(
+      insistence,
+      () => store.writeCells(batch),
+      () => this.#phase === "open",
+      failed,
+    ).then(() => {
       this.#inFlight = false;
-      if (done !== true || this.#phase !== "open") return;
+      if (this.#phase !== "open") return; // and only then has it not been written
       this.#completed = through;
       this.#cover(through);
       this.#pump();

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+import { storageDefaults } from "../settings.ts";
+import { CqlClient, nothingWritten, type Statement } from "./client.ts";
+import { type Connected, RingCounters } from "./connect.ts";
+
+/** A client whose driver does as it is told. */
+function clientThat(answer: () => Promise<object>) {
+  const asked: string[] = [];
+  const driver = {
+    execute(query: string) {
+      asked.push(query);
+      return answer();
+    },
+    batch(statements: readonly Statement[]) {
+      asked.push(`batch of ${statements.length}`);
+      return answer();
+    },
+  };
+  const connected = { driver, counters: new RingCounters(), localDataCenter: "" } as unknown as Connected;
+  return { asked, client: new CqlClient(connected, storageDefaults) };
+}
+
+const insert: Statement = { query: "INSERT", params: [] };
+
+describe("what is written to the ring", () => {
+  it("leaves as one statement, or as one batch of several", async () => {
+    const { asked, client } = clientThat(async () => ({}));
+    await client.write([insert], 1, nothingWritten());
+    await client.write([insert, insert], 1, nothingWritten());
+    expect(asked).toEqual(["INSERT", "batch of 2"]);
+    expect(client.traffic()).toMatchObject({ requests: 2, inFlight: 0 });
+  });
+
+  it("is counted when it leaves, and counted once more when it failed", async () => {
+    let away = false;
+    const { client } = clientThat(async () => {
+      if (away) throw new Error("no answer in time");
+      return {};
+    });
+    const written = nothingWritten();
+    await client.write([insert, insert], 100, written);
+    expect(written).toEqual({ writes: 1, rows: 2, bytes: 100, failed: 0 });
+    away = true;
+    await expect(client.write([insert], 50, written)).rejects.toThrow("no answer in time");
+    expect(written).toEqual({ writes: 2, rows: 3, bytes: 150, failed: 1 });
+  });
+});
