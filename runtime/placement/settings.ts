@@ -45,7 +45,7 @@ export const placementDefaults: PlacementSettings = {
   electionStepMs: 1_000, // the next in line takes over when the one before it has not
   handoffMs: 20_000, // then the fence covers the rest
   handoffResendMs: 1_000, // a lost message costs a second
-  movesAtOnce: 8, // shards without service at the same time, when nothing is broken: more of them wait for each other
+  movesAtOnce: 16, // shards without service at the same time, when nothing is broken: with more, they wait for each other
   arrivalMs: 2_000, // a new owner that has not begun to serve by then holds up no further moves
   unfairShare: 0.1, // by how much a node's part may differ from the mean before shards move
   memberWriteMs: 5_000, // how often the count of sessions is written: Consul tells every node of every write
