@@ -89,7 +89,10 @@ class FencedLog implements ChannelLog {
   readonly #channelId: string;
   readonly #tenure: Tenure;
   readonly #events: LogEvents;
-  readonly #found: FoundTail;
+  /** The tail that was found. */
+  readonly #foundTail: number;
+  /** The newest rows as they were found, for the replay that follows. */
+  #foundRows: readonly CellRow[];
   readonly #closed: (log: FencedLog) => void;
   #phase: "open" | "lost" | "closed" = "open";
   /** Rows that were adopted and not written again yet; empty after the first batch. */
@@ -118,9 +121,10 @@ class FencedLog implements ChannelLog {
     this.#channelId = channelId;
     this.#tenure = tenure;
     this.#events = events;
-    this.#found = found;
+    this.#foundTail = found.tail;
+    this.#foundRows = found.rows;
     this.#closed = closed;
-    this.#copies = found.unsettled;
+    this.#copies = found.rows.filter(({ id }) => id > found.settled);
     this.#first = !found.mine;
     this.#tail = found.tail;
     this.#completed = found.tail;
@@ -141,7 +145,7 @@ class FencedLog implements ChannelLog {
   }
   /** Rows of older owners stand above what is settled, and nothing was written yet. */
   get #adopting(): boolean {
-    return this.#first && this.#found.tail > this.#settled;
+    return this.#first && this.#foundTail > this.#settled;
   }
 
   append(record: Uint8Array): number {
@@ -162,7 +166,7 @@ class FencedLog implements ChannelLog {
 
   settleAdopted(): Promise<void> {
     if (this.#phase === "lost") return Promise.reject(shardLost(this.#tenure, this.#tenure.epoch));
-    if (this.#settled >= this.#found.tail) return Promise.resolve();
+    if (this.#settled >= this.#foundTail) return Promise.resolve();
     if (this.#settling === undefined) {
       this.#settling = newSettling();
       this.#pump();
@@ -257,7 +261,7 @@ class FencedLog implements ChannelLog {
     if (this.#phase !== "open" || through <= this.#settled) return;
     if (!this.#parts.fence.holds(this.#tenure)) return; // lose() has been or will be called
     this.#settled = through;
-    if (through >= this.#found.tail) {
+    if (through >= this.#foundTail) {
       this.#settling?.resolve();
       this.#settling = undefined;
     }
@@ -276,18 +280,19 @@ class FencedLog implements ChannelLog {
   // ---- the rest
 
   async *replay(from: number): AsyncIterable<LogRow> {
-    const { settings } = this.#parts;
-    const { replayRowsMax: rowsMax, replayBytesMax: bytesMax } = settings;
-    const { settled, unsettled } = this.#found;
+    const { replayRowsMax: rowsMax, replayBytesMax: bytesMax } = this.#parts.settings;
+    const found = this.#foundRows;
+    const below = found[0]?.id ?? this.#foundTail + 1;
     let next = Math.max(from, 1);
-    while (next <= settled) {
-      const rows = await readRows(this.#parts, this.#channelId, { from: next, to: settled, rowsMax, bytesMax });
+    while (next < below) {
+      const rows = await readRows(this.#parts, this.#channelId, { from: next, to: below - 1, rowsMax, bytesMax });
       yield* rows;
       const last = rows.at(-1);
       assert(last !== undefined, "a log has no holes below what is settled");
       next = last.id + 1;
     }
-    for (const { id, cell } of unsettled) if (id >= next) yield { id, record: recordOf(cell) };
+    for (const { id, cell } of found) if (id >= next) yield { id, record: recordOf(cell) };
+    this.#foundRows = found.filter(({ id }) => id > this.#settled); // the others are read again where somebody wants them
   }
 
   lose(tenure: Tenure, highestEpoch: number): void {

@@ -10,8 +10,8 @@ export interface FoundTail {
   /** The last id before the first gap, and before a (producer, number) that stands lower already. */
   readonly tail: number;
   readonly settled: number;
-  /** Rows settled + 1 … tail, exactly as read. */
-  readonly unsettled: readonly CellRow[];
+  /** What was read, exactly: the rows up to the tail, of its bucket at least. */
+  readonly rows: readonly CellRow[];
   /** True when this tenure wrote the tail: then its first append is behind it. */
   readonly mine: boolean;
 }
@@ -52,10 +52,10 @@ export async function findTail(options: TailOptions): Promise<FoundTail | { read
   }
   const last = rows.at(-1);
   const tail = next - 1;
-  if (last === undefined) return { tail, settled: tail, unsettled: [], mine: false };
+  if (last === undefined) return { tail, settled: tail, rows, mine: false };
   const mine = epochOf(last.writetime) === tenure.epoch;
   const settled = mine ? tail : Math.min(tail, Math.max(settledMark(last.cell), hint));
-  return { tail, settled, unsettled: rows.filter((row) => row.id > settled), mine };
+  return { tail, settled, rows, mine };
 }
 
 function epochOf(writetime: number): number {
