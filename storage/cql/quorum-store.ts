@@ -31,6 +31,18 @@ const SELECT_CELLS =
   "SELECT message_id, record, WRITETIME(record) AS written FROM messages " +
   "WHERE channel_id = ? AND bucket = ? AND message_id >= ? AND message_id <= ?";
 
+export const quorumStatements = [
+  INSERT_CLAIM,
+  SELECT_CLAIMS,
+  DELETE_CLAIM,
+  REVOKE,
+  SELECT_REVOCATIONS_OF,
+  SELECT_REVOCATIONS,
+  INSERT_CELL,
+  DELETE_ABOVE,
+  SELECT_CELLS,
+];
+
 /** Of one claim: the row, and its deletion, which has to win over a late copy of the row. */
 const CLAIMED = 1;
 const CLEANED = 2;

@@ -18,6 +18,8 @@ const selectOf = (family: RegisterFamily) =>
 const updates = { head: updateOf("head"), inbox: updateOf("inbox"), presence: updateOf("presence") };
 const selects = { head: selectOf("head"), inbox: selectOf("inbox"), presence: selectOf("presence") };
 
+export const registerStatements = [...Object.values(updates), ...Object.values(selects)];
+
 interface StoredRegister {
   readonly name: string;
   readonly value: Buffer;

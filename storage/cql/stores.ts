@@ -8,10 +8,11 @@ import type { StoreStats, Stores } from "../stores.ts";
 import { CqlClient } from "./client.ts";
 import { connect, type RingAddress } from "./connect.ts";
 import { claimIdentity } from "./identity.ts";
-import { createCqlQuorumStore } from "./quorum-store.ts";
-import { createCqlRegisters } from "./registers.ts";
+import { prepareAll } from "./prepare.ts";
+import { createCqlQuorumStore, quorumStatements } from "./quorum-store.ts";
+import { createCqlRegisters, registerStatements } from "./registers.ts";
 import { assertSchema } from "./schema.ts";
-import { createCqlWakeList } from "./wake.ts";
+import { createCqlWakeList, wakeStatements } from "./wake.ts";
 
 export interface CqlOptions extends RingAddress {
   /** This node incarnation: new at each start of the process. */
@@ -40,6 +41,8 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
     if (!(error instanceof Error) || error.name === "MadangError") throw error;
     throw runtimeErrors.UNAVAILABLE({ message: `The ring has no quorum: ${error.message}`, cause: error });
   }
+
+  await prepareAll(driver, [...quorumStatements, ...registerStatements, ...wakeStatements], log);
 
   let closed: Promise<void> | undefined;
   const attempts = { clock, settings, log, closed: () => closed !== undefined };

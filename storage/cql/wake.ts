@@ -15,6 +15,8 @@ const DELETE_SLOT = `${DELETE} AND epoch = ? AND slot = ?`;
 const DELETE_SLOTS = `${DELETE} AND epoch = ? AND slot <= ?`;
 const DELETE_EPOCHS = `${DELETE} AND epoch <= ?`;
 
+export const wakeStatements = [INSERT, SELECT, DELETE_ROW, DELETE_SLOT, DELETE_SLOTS, DELETE_EPOCHS];
+
 /** Of an actor's name, and what stands around it. */
 const ROW_BYTES = 128;
 
