@@ -200,6 +200,17 @@ function connectionError(ring: RingAddress, error: unknown): Error {
   });
 }
 
+/** The ring knows who asks, and does not permit it. */
+export function isForbidden(error: unknown): boolean {
+  return (error as { code?: unknown }).code === types.responseErrorCodes.unauthorized;
+}
+
+/** The same for an operator: it says whose permission is missing, and which. */
+export function forbidden({ contactPoints }: RingAddress, error: unknown): Error {
+  const message = `The ring at ${contactPoints.join(", ")} does not permit it: ${(error as Error).message}`;
+  return storageErrors.STORE_REFUSED({ message, cause: error });
+}
+
 export function schemaMissing(keyspace: string, cause?: unknown): Error {
   const message = `The keyspace ${keyspace} has not got the tables of this version; run \`madang schema apply\`.`;
   return storageErrors.SCHEMA_MISSING({ message, cause });
