@@ -34,6 +34,7 @@ export function fromConnect(thrown: unknown): MadangError {
   const { code = "", syscall, message = "" } = thrown as Thrown;
   if (message === "timeout exceeded when trying to connect") return overloaded(thrown); // all connections are busy
   if (/^(28|3D)/.test(code)) return accountErrors.DATABASE_REFUSED({ cause: thrown }); // who asks, or for what database
+  if (syscall === "open") return accountErrors.DATABASE_REFUSED({ cause: thrown }); // a file that the address names
   if (isState(code) || syscall !== undefined || /^E[A-Z]+$/.test(code) || message.startsWith("Connection terminated")) {
     return unavailable({ cause: thrown });
   }
