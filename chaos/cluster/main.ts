@@ -15,6 +15,7 @@ import { nodes } from "./nodes.ts";
 import { operations } from "./operations.ts";
 import { restore } from "./restore.ts";
 import type { Scenario, World } from "./scenario.ts";
+import { secured } from "./secured.ts";
 import { services as internalServices } from "./services.ts";
 import { zombies } from "./zombies.ts";
 
@@ -28,6 +29,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   restore,
   services: internalServices,
   operations,
+  secured,
 };
 
 const startedMs = performance.now();

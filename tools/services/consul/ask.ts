@@ -11,7 +11,8 @@ export interface ConsulAccess {
   readonly ca?: string;
 }
 
-const ASK_WITHIN_MS = 1_000;
+/** Far above what it takes on a machine that is busy. */
+const ASK_WITHIN_MS = 5_000;
 
 /** With a body it is a PUT. */
 export function askConsul(
