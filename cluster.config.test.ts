@@ -56,6 +56,10 @@ describe("the settings", () => {
       { MADANG_ROLES: "actors,cook" },
       { MADANG_PLACEMENT_LEASE_MS: "11000" },
       { MADANG_CQL_TRANSLATE: "10.0.0.1:9042" },
+      { MADANG_NATS_CA_FILE: "/nowhere/authority.pem" },
+      { MADANG_NATS_CREDENTIALS_FILE: "/nowhere/node.creds" },
+      { MADANG_CONSUL_CA_FILE: "/nowhere/authority.pem" },
+      { MADANG_CQL_CA_FILE: "/" },
     ];
     for (const setting of wrong) expect(() => resolveConfig({ ...cluster, ...setting })).toThrow(ConfigError);
     expect(() => resolveConfig({ MADANG_ROLES: "actors" })).toThrow(/set MADANG_CLUSTER too/);

@@ -2,6 +2,7 @@
 // belongs to). An environment variable overrides each: MADANG_<SECTION>_<SETTING>, such as MADANG_CHAT_GROUP_MEMBERS_MAX.
 // A variable that names no setting, or holds a value that cannot be meant, stops the start.
 
+import { readFileSync } from "node:fs";
 import { type ChatSettings, chatDefaults } from "./actors/index.ts";
 import { type TracingSettings, tracingDefaults } from "./assembly/tracing.ts";
 import { type GatewaySettings, gatewayDefaults, type HttpSettings, httpDefaults } from "./gateway/index.ts";
@@ -242,6 +243,10 @@ function check(config: ClusterConfig): ClusterConfig {
     needed(config.consul.address, "CONSUL_HTTP_ADDR"),
     needed(config.postgres.url, "DATABASE_URL"),
     needed(config.cql.contactPoints, "CQL_CONTACT_POINTS"),
+    readable(config.nats.credentialsFile, "MADANG_NATS_CREDENTIALS_FILE"),
+    readable(config.nats.caFile, "MADANG_NATS_CA_FILE"),
+    readable(config.consul.caFile, "MADANG_CONSUL_CA_FILE"),
+    readable(config.cql.caFile, "MADANG_CQL_CA_FILE"),
     [
       config.cql.translate.every((pair) => pair.split("=").length === 2),
       "MADANG_CQL_TRANSLATE must be pairs such as 10.0.0.1:9042=203.0.113.7:9042, with commas between.",
@@ -286,6 +291,15 @@ function check(config: ClusterConfig): ClusterConfig {
   ];
   for (const [holds, reason] of rules) if (!holds) throw new ConfigError(reason);
   return config;
+}
+
+function readable(file: string, name: string): readonly [boolean, string] {
+  try {
+    if (file !== "") readFileSync(file);
+    return [true, ""];
+  } catch (error) {
+    return [false, `${name} names a file that cannot be read: ${(error as Error).message}.`];
+  }
 }
 
 function isPort(port: number): boolean {

@@ -82,6 +82,7 @@ export async function openCluster(
   closers.push(() => placement.close());
   // From here on there is something to be written: not by a node that would not be let in.
   await placement.check();
+  await controlNats.permitted();
 
   const accounts = await openPostgresAccounts({
     url: config.postgres.url,
@@ -134,7 +135,7 @@ export async function openCluster(
         .map(({ wsUrl, region, sessions, sessionsMax }) => ({ url: wsUrl, region, sessions, sessionsMax })),
     async join({ wsUrl, httpUrl }) {
       placement.tell({ wsUrl, httpUrl });
-      await nats.flush(); // whoever learns of this node can reach it
+      await nats.permitted(); // whoever learns of this node can reach it
       await placement.start();
     },
     connected: () => nats.connected,

@@ -105,7 +105,7 @@ describe("deploy/nats/permissions.conf", () => {
     await queue.enqueue({ ...job, deviceId: 0, notBeforeMs: 0 });
     expect(await taken).toMatchObject({ messageId: 1 });
     expect(await queue.deadLetters(10)).toMatchObject([{ reason: "of no use" }]);
-    await nats.flush();
+    await nats.permitted();
     expect(said).toEqual([]);
     expect(streamNames(cluster).advisories).toContain(".MADANG_prod_PUSH.");
     nats.subscribe("madang.other.>", undefined, () => {});

@@ -9,7 +9,7 @@ import { createMemoryStore } from "../../client/index.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { type Counts, countPromises, type SendRecord } from "../../tools/demo/count.ts";
 import { Device } from "../../tools/demo/person.ts";
-import { readRing } from "../../tools/demo/ring-reader.ts";
+import { readRing, ringOf } from "../../tools/demo/ring-reader.ts";
 import type { World } from "./scenario.ts";
 
 export interface Text {
@@ -142,10 +142,7 @@ export async function gather({ cluster, pairs, everyMs, groupEvery }: ChatterOpt
         .map(({ sentMs, ackedMs }) => ackedMs - sentMs)
         .sort((a, b) => a - b),
     async counts() {
-      const { logs } = await readRing({
-        contactPoints: cluster.settings.CQL_CONTACT_POINTS ?? "",
-        keyspace: cluster.settings.MADANG_CQL_KEYSPACE ?? "",
-      });
+      const { logs } = await readRing(ringOf(cluster.settings));
       return countPromises(sends, heard(), logs);
     },
     async close() {

@@ -6,7 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
-import { startServices } from "../../tools/services/index.ts";
+import { type Services, startServices } from "../../tools/services/index.ts";
 import { badDays } from "./bad-days.ts";
 import { demo } from "./demo.ts";
 import { engines } from "./engines.ts";
@@ -15,6 +15,7 @@ import { nodes } from "./nodes.ts";
 import { operations } from "./operations.ts";
 import { restore } from "./restore.ts";
 import type { Scenario, World } from "./scenario.ts";
+import { secured } from "./secured.ts";
 import { services as internalServices } from "./services.ts";
 import { zombies } from "./zombies.ts";
 
@@ -28,6 +29,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   restore,
   services: internalServices,
   operations,
+  secured,
 };
 
 const startedMs = performance.now();
@@ -50,10 +52,9 @@ async function main(): Promise<void> {
   let passed = 0;
   const failed: string[] = [];
   const missed: string[] = [];
-  // Engines of our own: they are paused and killed.
-  const services = await startServices({ given: {}, log: print });
+  let shared: Services | undefined;
   const end = async () => {
-    await services.stop();
+    await shared?.stop();
     process.exit(130);
   };
   process.once("SIGINT", () => void end());
@@ -72,14 +73,20 @@ async function main(): Promise<void> {
         if (!met) missed.push(`${key}: ${sentence} (goal: ${goal})`);
         print(`  ${met ? "✓" : "✗ GOAL MISSED:"} ${sentence} (goal: ${goal})`);
       };
+      // Engines of our own: they are paused and killed.
+      if (!scenario.ownEngines) shared ??= await startServices({ given: {}, log: print });
+      const services = scenario.ownEngines ? undefined : shared;
       const world: World = {
-        services,
+        get services() {
+          if (services === undefined) throw new Error("the scenario has engines of its own");
+          return services;
+        },
         fact,
         figure,
         say: (line) => print(`    ${line}`),
         async cluster(layout, settings = {}) {
           const made = await startCluster({
-            environment: services.environment,
+            environment: services?.environment ?? {},
             name: `t-${key}-${randomBytes(3).toString("hex")}`,
             layout: { actors: 1, gateways: 0, apis: 1, pushers: 0, ...layout },
             settings: { MADANG_LOG_LEVEL: values.logs === undefined ? "warn" : "info", ...settings },
@@ -100,7 +107,7 @@ async function main(): Promise<void> {
       await Promise.all(clusters.map((cluster) => cluster.stop()));
     }
   } finally {
-    await services.stop();
+    await shared?.stop();
   }
   for (const sentence of missed) process.stdout.write(`GOAL MISSED  ${sentence}\n`);
   for (const sentence of failed) process.stdout.write(`NOT TRUE  ${sentence}\n`);

@@ -2,13 +2,11 @@
 // owner of what they follow dies.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { createService, newProducer, PresenceState, type Service, ServiceError } from "../../client/service/index.ts";
 import { findPython, generate } from "../../examples/python/venv.test-rig.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
@@ -16,11 +14,10 @@ import type { Device } from "../../tools/demo/person.ts";
 import { startServices } from "../../tools/services/index.ts";
 import { type Chatter, gather, statePromises, until } from "./chatter.ts";
 import { ms } from "./nodes.ts";
+import { type NatsUser, natsPermissions, PERMITTED_CLUSTER, root, withUser } from "./permissions.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
 
-/** As deploy/nats/permissions.conf names it. */
-const CLUSTER = "prod";
 const ALLOWED = [
   ...["announce", "follow", "unfollow", "history"].map((method) => `bot:Channel.${method}`),
   "bot:Presence.ask",
@@ -28,9 +25,6 @@ const ALLOWED = [
 ].join(",");
 const SETTLED_MS = 60_000;
 const FOLLOWED_WITHIN_MS = 30_000;
-const root = fileURLToPath(new URL(import.meta.url.endsWith(".js") ? "../../../" : "../../", import.meta.url));
-
-type User = "node" | "bot" | "auditor";
 
 interface Stage {
   readonly world: World;
@@ -38,7 +32,7 @@ interface Stage {
   readonly seat: Seat;
   readonly chatter: Chatter;
   readonly url: string;
-  readonly passwords: Readonly<Record<User, string>>;
+  readonly passwords: Readonly<Record<NatsUser, string>>;
   readonly python: string;
   readonly folder: string;
 }
@@ -47,12 +41,7 @@ export const services: Scenario = {
   name: "internal services, in TypeScript and in Python, behind users and allow-lists",
   withinMs: 300_000,
   async run(world) {
-    const passwords = { node: randomUUID(), bot: randomUUID(), auditor: randomUUID() };
-    // The server reads them from the environment that it inherits; in quotes, as the file says.
-    for (const [user, password] of Object.entries(passwords)) {
-      process.env[`NATS_${user.toUpperCase()}_PASSWORD`] = JSON.stringify(password);
-    }
-    const natsConfig = await readFile(join(root, "deploy/nats/permissions.conf"), "utf8");
+    const { natsConfig, passwords } = await natsPermissions();
     const own = await startServices({ only: ["nats"], given: {}, natsConfig });
     const url = own.environment.NATS_URL ?? "";
     const pythonFolder = join(root, "examples/python");
@@ -62,8 +51,8 @@ export const services: Scenario = {
     const cluster = await world.cluster(
       { actors: 2, gateways: 1, pushers: 1 },
       {
-        MADANG_CLUSTER: CLUSTER,
-        NATS_URL: url.replace("//", `//node:${passwords.node}@`),
+        MADANG_CLUSTER: PERMITTED_CLUSTER,
+        NATS_URL: withUser(url, "node", passwords.node),
         MADANG_RUNTIME_SERVICES_ALLOWED: ALLOWED,
       },
     );
@@ -198,13 +187,13 @@ async function refuse(stage: Stage): Promise<void> {
   const dotted = await code(open(stage, "bot.auditor", "bot"));
   fact(dotted.startsWith("BAD_NAME"), `under a name that cannot be one: ${dotted}`);
   const guessed = await code(
-    createService({ url: stage.url, cluster: CLUSTER, name: "bot", user: "bot", password: "guessed" }),
+    createService({ url: stage.url, cluster: PERMITTED_CLUSTER, name: "bot", user: "bot", password: "guessed" }),
   );
   fact(guessed.startsWith("NATS_REFUSED") && !guessed.includes("guessed"), `with a wrong password: ${guessed}`);
 }
 
-function open({ url, passwords }: Stage, name: string, user: User): Promise<Service> {
-  return createService({ url, cluster: CLUSTER, name, user, password: passwords[user] });
+function open({ url, passwords }: Stage, name: string, user: NatsUser): Promise<Service> {
+  return createService({ url, cluster: PERMITTED_CLUSTER, name, user, password: passwords[user] });
 }
 
 // ---- the example
@@ -216,13 +205,13 @@ interface Running {
   readonly ended: Promise<{ readonly code: number; readonly errors: string }>;
 }
 
-function runPython({ python, url, passwords }: Stage, args: readonly string[], user: User): Running {
+function runPython({ python, url, passwords }: Stage, args: readonly string[], user: NatsUser): Running {
   const child = spawn(python, ["service.py", ...args], {
     cwd: join(root, "examples/python"),
     env: {
       PATH: process.env.PATH,
       NATS_URL: url,
-      MADANG_CLUSTER: CLUSTER,
+      MADANG_CLUSTER: PERMITTED_CLUSTER,
       SERVICE_NAME: user,
       NATS_USER: user,
       NATS_PASSWORD: passwords[user],

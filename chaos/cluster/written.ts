@@ -2,10 +2,12 @@
 // where. What is never the same twice is left out: which worker numbers are leased.
 
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { Client } from "cassandra-driver";
 import pg from "pg";
+import { askConsul } from "../../tools/services/index.ts";
 
 export type Written = ReadonlyMap<string, string>;
 
@@ -13,19 +15,20 @@ export interface Places {
   readonly natsUrl: string;
   readonly consulAddress: string;
   readonly consulToken?: string;
+  /** Of the authority that has signed the certificates of NATS, Consul and the ring; without it they are asked in clear. */
+  readonly caFile?: string;
   /** Without it, what lies in NATS and Consul alone. */
   readonly stores?: {
     readonly contactPoints: string;
+    readonly credentials?: { readonly username: string; readonly password: string };
     readonly keyspaces: readonly string[];
     readonly databaseUrl: string;
   };
 }
 
-export async function readWritten({ natsUrl, consulAddress, consulToken, stores }: Places): Promise<Written> {
-  const parts = [fromConsul(consulAddress, consulToken), fromNats(natsUrl)];
-  if (stores !== undefined) {
-    parts.push(fromRing(stores.contactPoints, stores.keyspaces), fromPostgres(stores.databaseUrl));
-  }
+export async function readWritten(places: Places): Promise<Written> {
+  const parts = [fromConsul(places), fromNats(places)];
+  if (places.stores !== undefined) parts.push(fromRing(places), fromPostgres(places.stores.databaseUrl));
   return new Map((await Promise.all(parts)).flat());
 }
 
@@ -37,11 +40,11 @@ export function differences(before: Written, after: Written): string[] {
 
 type Fingerprints = [string, string][];
 
-async function fromConsul(address: string, token = ""): Promise<Fingerprints> {
-  const headers = token === "" ? {} : { "x-consul-token": token };
+async function fromConsul({ consulAddress: address, consulToken = "", caFile }: Places): Promise<Fingerprints> {
+  const access = { address, token: consulToken, ...(caFile && { ca: readFileSync(caFile, "utf8") }) };
   const ask = async (path: string) => {
-    const answer = await fetch(address + path, { headers });
-    return answer.status === 404 ? [] : ((await answer.json()) as Record<string, unknown>[]);
+    const { status, text } = await askConsul(access, path);
+    return status === 404 ? [] : (JSON.parse(text) as Record<string, unknown>[]);
   };
   const keys = await ask("/v1/kv/madang/?recurse&consistent");
   const sessions = await ask("/v1/session/list?consistent");
@@ -51,11 +54,12 @@ async function fromConsul(address: string, token = ""): Promise<Fingerprints> {
   ];
 }
 
-async function fromNats(url: string): Promise<Fingerprints> {
-  const { username, password, host } = new URL(url);
+async function fromNats({ natsUrl, caFile }: Places): Promise<Fingerprints> {
+  const { username, password, host } = new URL(natsUrl);
   const nats = await connect({
     servers: host,
     ...(username && { user: decodeURIComponent(username), pass: decodeURIComponent(password) }),
+    ...(caFile && { tls: { caFile } }),
   });
   try {
     const { streams, consumers } = await jetstreamManager(nats);
@@ -71,8 +75,14 @@ async function fromNats(url: string): Promise<Fingerprints> {
   }
 }
 
-async function fromRing(contactPoints: string, keyspaces: readonly string[]): Promise<Fingerprints> {
-  const client = new Client({ contactPoints: contactPoints.split(","), localDataCenter: "datacenter1" });
+async function fromRing({ stores, caFile }: Places): Promise<Fingerprints> {
+  const { contactPoints = "", keyspaces = [], credentials } = stores ?? {};
+  const client = new Client({
+    contactPoints: contactPoints.split(","),
+    localDataCenter: "datacenter1",
+    ...(credentials && { credentials }),
+    ...(caFile && { sslOptions: { ca: readFileSync(caFile), rejectUnauthorized: true } }),
+  });
   try {
     const found: Fingerprints = [];
     for (const keyspace of keyspaces) {

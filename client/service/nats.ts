@@ -5,6 +5,8 @@
 //                                                     says that no node took what was sent under the number n
 
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import {
   credsAuthenticator,
@@ -94,7 +96,22 @@ function credentialsOf(access: NatsAccess, addresses: readonly string[]) {
   return {
     ...(user === "" ? {} : { user, pass }),
     ...(authenticator === undefined ? {} : { authenticator }),
-    ...(secure ? { tls: caFile === undefined ? {} : { caFile } } : {}),
+    ...(secure ? { tls: { checkServerIdentity: identityCheck(addresses), ...(caFile && { caFile }) } } : {}),
+  };
+}
+
+/** A server that is known by its address alone is called "localhost" by the client, and would have to be it by its certificate. */
+function identityCheck(addresses: readonly string[]) {
+  const hosts = addresses.map((address) =>
+    hostOf(address)
+      .replace(/:\d+$/, "")
+      .replace(/^\[|\]$/g, ""),
+  );
+  const known = hosts.filter((host) => isIP(host) !== 0 || host === "localhost");
+  return (name: string, certificate: PeerCertificate): Error | undefined => {
+    const names = name === "localhost" && known.length > 0 ? known : [name];
+    const errors = names.map((one) => checkServerIdentity(one, certificate));
+    return errors.includes(undefined) ? undefined : errors[0];
   };
 }
 
@@ -104,11 +121,14 @@ function hostOf(address: string): string {
   return url === null || url.host === "" ? address : url.host;
 }
 
+/** It does not let us in, or cannot prove by its certificate that it is who we wanted. */
+const refusal = /authorization|authentication|permission|credential|certificate|SSL routines|support 'tls'/i;
+
 function toServiceError(thrown: unknown, addresses: readonly string[]): ServiceError {
   if (thrown instanceof ServiceError) return thrown;
   const { name, message } = thrown as Error;
   const where = addresses.map(hostOf).join(", ");
-  const refused = /authorization|authentication|permission|credential/i.test(`${name} ${message}`);
+  const refused = refusal.test(`${name} ${message}`);
   return serviceError(refused ? "NATS_REFUSED" : "NATS_UNREACHABLE", {
     message: refused ? `NATS at ${where}: ${message}` : `NATS at ${where} does not answer: ${message}`,
     cause: thrown,

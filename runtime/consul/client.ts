@@ -42,6 +42,9 @@ const STATUS_TOO_MANY = 429;
 /** The largest that is asked for, all members, is a few hundred KB in a cluster of a thousand nodes. */
 const ANSWER_BYTES_MAX = 4_194_304;
 
+/** What Node says of certificates, and of what does not speak TLS. */
+const untrusted = /certificate|SSL routines/i;
+
 export class ConsulClient {
   readonly #options: ConsulOptions;
   readonly #address: URL;
@@ -71,6 +74,12 @@ export class ConsulClient {
       this.failures += 1;
       if (error instanceof Error && "code" in error && String(error.code).startsWith("CONSUL_")) throw error;
       const why = error instanceof Error && error.message !== "" ? error.message : String(error);
+      if (untrusted.test(why)) {
+        throw clusterErrors.CONSUL_GARBAGE({
+          message: `what answers at ${this.#where} does not prove that it is Consul: ${why}`,
+          cause: error,
+        });
+      }
       throw clusterErrors.CONSUL_UNREACHABLE({
         message: `no answer from Consul at ${this.#where}: ${why}`,
         cause: error,

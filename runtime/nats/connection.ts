@@ -2,8 +2,10 @@
 // what was not sent while it was away (whoever calls has been told, or its deadline will).
 
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
-import { credsAuthenticator, connect as dial } from "@nats-io/transport-node";
+import { credsAuthenticator, connect as dial, PermissionViolationError } from "@nats-io/transport-node";
 import { MadangError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { natsErrors } from "./errors.ts";
@@ -54,6 +56,8 @@ export interface Nats {
   publish(subject: string, bytes: Uint8Array, reply: string): boolean;
   /** Resolves when the server has everything that was sent before. */
   flush(): Promise<void>;
+  /** The same, and the server permits all that was subscribed and published: rejects with NATS_REFUSED where it does not. */
+  permitted(): Promise<void>;
   onConnected(listener: (connected: boolean) => void): void;
   /** Tells the server that nothing more is wanted, takes what is on its way, and closes. */
   close(): Promise<void>;
@@ -102,8 +106,22 @@ function accessFrom({ credentialsFile, caFile }: NatsSettings, addresses: readon
   const authenticator =
     credentialsFile === "" ? {} : { authenticator: credsAuthenticator(readFileSync(credentialsFile)) };
   const secure = addresses.some((address) => address.startsWith("tls://"));
-  const tls = !secure && caFile === "" ? {} : { tls: caFile === "" ? {} : { caFile } };
-  return { servers: addresses.map(hostOf), ...user, ...pass, ...authenticator, ...tls };
+  const servers = addresses.map(hostOf);
+  // The client's types do not say so, but it hands all of them to Node.
+  const trust = { checkServerIdentity: identityCheck(servers), ...(caFile === "" ? {} : { caFile }) };
+  const tls = secure || caFile !== "" ? { tls: trust } : {};
+  return { servers, ...user, ...pass, ...authenticator, ...tls };
+}
+
+/** A server that is known by its address alone is called "localhost" by the client, and would have to be it by its certificate. */
+function identityCheck(servers: readonly string[]) {
+  const hosts = servers.map((server) => server.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
+  const addresses = hosts.filter((host) => isIP(host) !== 0 || host === "localhost");
+  return (name: string, certificate: PeerCertificate): Error | undefined => {
+    const names = name === "localhost" && addresses.length > 0 ? addresses : [name];
+    const errors = names.map((one) => checkServerIdentity(one, certificate));
+    return errors.includes(undefined) ? undefined : errors[0];
+  };
 }
 
 function hostOf(address: string): string {
@@ -116,11 +134,14 @@ function withoutSecrets(url: string): string {
   return url.split(",").map(hostOf).join(", ");
 }
 
+/** It does not let us in, or cannot prove by its certificate that it is who we wanted. */
+const refusal = /authorization|authentication|permission|credential|certificate|SSL routines|support 'tls'/i;
+
 function toNatsError(thrown: unknown, settings: NatsSettings): MadangError {
   if (thrown instanceof MadangError) return thrown;
   const error = thrown as Error;
   const where = withoutSecrets(settings.url);
-  const refused = /authorization|authentication|permission|credential/i.test(`${error.name} ${error.message}`);
+  const refused = refusal.test(`${error.name} ${error.message}`);
   if (refused) return natsErrors.NATS_REFUSED({ cause: thrown, message: `NATS at ${where}: ${error.message}` });
   return natsErrors.NATS_UNREACHABLE({ cause: thrown, message: `NATS at ${where} does not answer: ${error.message}` });
 }
@@ -137,6 +158,9 @@ class Connected implements Nats {
   /** Bytes handed over since the last flush that the server has answered. */
   #unflushed = 0;
   #flushing = false;
+  /** Until it has been asked for: what the server did not permit is told by one error, and not by the log. */
+  #asked = false;
+  #forbidden: PermissionViolationError | undefined;
 
   constructor(connection: NatsConnection, settings: NatsSettings, log: Logger) {
     this.connection = connection;
@@ -158,10 +182,17 @@ class Connected implements Nats {
         this.#become(true);
       } else if (status.type === "ldm")
         await this.connection.reconnect(); // the server is about to leave
-      else if (status.type === "error") this.#log.warn({ error: status.error }, "NATS reports an error");
+      else if (status.type === "error" && !this.#keeps(status.error))
+        this.#log.warn({ error: status.error }, "NATS reports an error");
     }
     if (!this.#closing) this.#log.error({}, "the connection to NATS has ended for good");
     this.#become(false);
+  }
+
+  #keeps(error: Error): boolean {
+    const isKept = !this.#asked && error instanceof PermissionViolationError;
+    if (isKept) this.#forbidden ??= error;
+    return isKept;
   }
 
   #become(connected: boolean): void {
@@ -176,8 +207,8 @@ class Connected implements Nats {
     return this.connection.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (error, message) => {
-        if (error) this.#log.warn({ subject, error }, "a subscription failed");
-        else take(message);
+        if (!error) take(message);
+        else if (!this.#keeps(error)) this.#log.warn({ subject, error }, "a subscription failed");
       },
     });
   }
@@ -208,6 +239,18 @@ class Connected implements Nats {
 
   flush(): Promise<void> {
     return this.connection.flush();
+  }
+
+  async permitted(): Promise<void> {
+    await this.connection.flush();
+    // The server refuses before it answers the ping, and the client tells of it in a turn of its own.
+    await this.connection.flush();
+    this.#asked = true;
+    if (this.#forbidden === undefined) return;
+    throw natsErrors.NATS_REFUSED({
+      message: `NATS at ${withoutSecrets(this.#settings.url)} does not permit what a node does: ${this.#forbidden.message}`,
+      cause: this.#forbidden,
+    });
   }
 
   onConnected(listener: (connected: boolean) => void): void {

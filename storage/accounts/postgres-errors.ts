@@ -34,6 +34,7 @@ export function fromConnect(thrown: unknown): MadangError {
   const { code = "", syscall, message = "" } = thrown as Thrown;
   if (message === "timeout exceeded when trying to connect") return overloaded(thrown); // all connections are busy
   if (/^(28|3D)/.test(code)) return accountErrors.DATABASE_REFUSED({ cause: thrown }); // who asks, or for what database
+  if (syscall === "open") return accountErrors.DATABASE_REFUSED({ cause: thrown }); // a file that the address names
   if (isState(code) || syscall !== undefined || /^E[A-Z]+$/.test(code) || message.startsWith("Connection terminated")) {
     return unavailable({ cause: thrown });
   }
@@ -60,6 +61,7 @@ export function fromStatement(
   if (code === "40P01" || code === "40001") {
     return { error: unavailable({ cause: thrown, retryAfterMs: CONFLICT_RETRY_MS }), broken: false };
   }
+  if (code === "42501") return { error: accountErrors.DATABASE_REFUSED({ cause: thrown }), broken: false }; // no permission
   if (code.startsWith("53")) return { error: unavailable({ cause: thrown }), broken: false }; // out of disk or memory
   if (code === "25006") return { error: unavailable({ cause: thrown }), broken: true }; // a replica now: connect anew
   if (/^(08|57P|25P03|58)/.test(code) || (!isState(code) && isOfConnection(thrown as Thrown, message))) {

@@ -39,6 +39,7 @@ export function createPostgresPool(options: PoolOptions): PostgresPool {
   const { clock, log, settings } = options;
   const { connectionString, place } = readAddress(options);
   const pool = new pg.Pool({
+    Client,
     connectionString,
     ...(options.tls === undefined ? {} : { ssl: options.tls }),
     application_name: "madang",
@@ -67,6 +68,14 @@ export function createPostgresPool(options: PoolOptions): PostgresPool {
     },
     end: () => pool.end(),
   };
+}
+
+/** What fails on this side of a connection ends it, too: the driver leaves that to the server, who waits for a minute. */
+class Client extends pg.Client {
+  constructor(options?: string | pg.ClientConfig) {
+    super(options);
+    this.connection.on("error", () => this.connection.stream.destroy());
+  }
 }
 
 class Connection implements PostgresPoolClient {

@@ -3,6 +3,7 @@
 
 import { type Client, types } from "cassandra-driver";
 import { type Clock, pause } from "../../runtime/index.ts";
+import { isForbidden } from "./connect.ts";
 
 export interface Condition {
   readonly isApplied: boolean;
@@ -25,7 +26,7 @@ export async function conditionally(
       const answer = await driver.execute(query, params, CONDITIONAL);
       return { isApplied: answer.wasApplied(), found: answer.rows[0] };
     } catch (error) {
-      if (attempt === ATTEMPTS_MAX) throw error;
+      if (attempt === ATTEMPTS_MAX || isForbidden(error)) throw error;
       await pause(clock, ATTEMPT_PAUSE_MS * attempt);
     }
   }

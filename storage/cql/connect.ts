@@ -130,7 +130,8 @@ const reconnection = () => new policies.reconnection.ExponentialReconnectionPoli
 const common = ({ contactPoints, credentials, tls }: RingAddress, settings: StorageSettings) => ({
   contactPoints: [...contactPoints],
   ...(credentials === undefined ? {} : { credentials }),
-  ...(tls === undefined ? {} : { sslOptions: tls }),
+  // By itself the driver takes any certificate.
+  ...(tls === undefined ? {} : { sslOptions: { rejectUnauthorized: true, ...tls } }),
   monitorReporting: { enabled: false },
   protocolOptions: { maxSchemaAgreementWaitSeconds: 0 }, // whoever changes the schema waits by itself, once for many changes
   encoding: { useBigIntAsLong: true },
@@ -181,7 +182,10 @@ export function isInvalid(error: unknown): boolean {
   return (error as { code?: unknown }).code === types.responseErrorCodes.invalid;
 }
 
-const certificate = /certificate|self.signed|CERT_|SSL|TLS|EPROTO/i;
+/** What Node says of certificates, and of what does not speak TLS. */
+const untrusted = /certificate|SSL routines/i;
+/** What a member that speaks TLS alone does to whom does not. */
+const hungUp = /ECONNRESET|EPIPE|closed/;
 
 function connectionError(ring: RingAddress, error: unknown): Error {
   const inner = Object.values((error as { innerErrors?: Record<string, Error> }).innerErrors ?? {});
@@ -189,16 +193,28 @@ function connectionError(ring: RingAddress, error: unknown): Error {
   const at = ring.contactPoints.join(", ");
   const reason = inner[0]?.message ?? (error as Error).message;
   if (causes.some(isInvalid)) return schemaMissing(ring.keyspace, error);
-  if (causes.some((cause) => cause.name === "AuthenticationError" || certificate.test(cause.message))) {
+  if (causes.some((cause) => cause.name === "AuthenticationError" || untrusted.test(cause.message))) {
     return storageErrors.STORE_REFUSED({
       message: `The ring at ${at} does not let this node in: ${reason}`,
       cause: error,
     });
   }
+  const asked = ring.tls === undefined && hungUp.test(reason) ? ". Does it want TLS?" : "";
   return storageErrors.STORE_UNREACHABLE({
-    message: `The ring at ${at} could not be reached: ${reason}`,
+    message: `The ring at ${at} could not be reached: ${reason}${asked}`,
     cause: error,
   });
+}
+
+/** The ring knows who asks, and does not permit it. */
+export function isForbidden(error: unknown): boolean {
+  return (error as { code?: unknown }).code === types.responseErrorCodes.unauthorized;
+}
+
+/** The same for an operator: it says whose permission is missing, and which. */
+export function forbidden({ contactPoints }: RingAddress, error: unknown): Error {
+  const message = `The ring at ${contactPoints.join(", ")} does not permit it: ${(error as Error).message}`;
+  return storageErrors.STORE_REFUSED({ message, cause: error });
 }
 
 export function schemaMissing(keyspace: string, cause?: unknown): Error {

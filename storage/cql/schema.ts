@@ -10,8 +10,9 @@ import type { Client } from "cassandra-driver";
 import { assert, type Clock, type Logger, pause, runtimeErrors, silentLogger } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import { type StorageSettings, storageDefaults } from "../settings.ts";
+import type { Statement } from "./client.ts";
 import { conditionally } from "./conditions.ts";
-import { connect, isInvalid, type RingAddress, schemaMissing } from "./connect.ts";
+import { connect, forbidden, isForbidden, isInvalid, type RingAddress, schemaMissing } from "./connect.ts";
 import { steps as ownSteps } from "./tables.ts";
 
 export interface CqlSchemaOptions extends RingAddress {
@@ -40,6 +41,8 @@ const AGREEMENT_PAUSE_MS = 100;
 /** The ring talks a change over before it answers. */
 const CHANGE_WITHIN_MS = 30_000;
 
+const SELECT_KEYSPACE = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
+const SELECT_TABLE = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
 const VERSIONS = "schema_version";
 const SELECT_VERSION = `SELECT version FROM ${VERSIONS} WHERE name = 'version'`;
 const ADVANCE = `UPDATE ${VERSIONS} SET version = ? WHERE name = 'version' IF version = ?`;
@@ -48,25 +51,42 @@ const UNLOCK = `DELETE FROM ${VERSIONS} WHERE name = 'lock' IF holder = ?`;
 
 const CHANGE = { prepare: false, readTimeout: CHANGE_WITHIN_MS };
 
-/** Safe to run twice, and at once. Rejects with SCHEMA_TOO_NEW, STORE_UNREACHABLE, STORE_REFUSED or UNAVAILABLE. */
+/**
+ * Safe to run twice, and at once. What is there already needs no permission to make it. Rejects with SCHEMA_TOO_NEW,
+ * STORE_UNREACHABLE, STORE_REFUSED or UNAVAILABLE.
+ */
 export async function applyCqlSchema(options: CqlSchemaOptions): Promise<AppliedSchema> {
+  try {
+    const settings = { ...storageDefaults, ...options.settings };
+    await makeKeyspace(options, settings);
+    return await makeTables(options, settings);
+  } catch (error) {
+    throw isForbidden(error) ? forbidden(options, error) : error;
+  }
+}
+
+async function makeKeyspace(options: CqlSchemaOptions, settings: StorageSettings): Promise<void> {
   const { clock, log = silentLogger, keyspace } = options;
-  const settings = { ...storageDefaults, ...options.settings };
   const { driver: outside, localDataCenter } = await connect(options, undefined, settings, log);
   try {
     const replicas = options.replicas ?? { [localDataCenter]: outside.hosts.length === 1 ? 1 : REPLICAS };
     const counts = Object.entries(replicas).map(([dataCenter, count]) => `'${dataCenter}': ${count}`);
     const replication = `{'class': 'NetworkTopologyStrategy', ${counts.join(", ")}}`;
-    await change(outside, clock, [`CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = ${replication}`]);
+    const create = `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = ${replication}`;
+    await makeOrFind(outside, clock, create, { query: SELECT_KEYSPACE, params: [keyspace] });
   } finally {
     await outside.shutdown();
   }
+}
+
+async function makeTables(options: CqlSchemaOptions, settings: StorageSettings): Promise<AppliedSchema> {
+  const { clock, log = silentLogger, keyspace } = options;
   const { driver } = await connect(options, keyspace, settings, log);
   try {
-    await change(driver, clock, [
+    const create =
       `CREATE TABLE IF NOT EXISTS ${VERSIONS} (name text PRIMARY KEY, version int, holder text) ` +
-        `WITH id = ${identityOf(keyspace)} AND comment = 'the version of these tables, and who is changing them'`,
-    ]);
+      `WITH id = ${identityOf(keyspace)} AND comment = 'the version of these tables, and who is changing them'`;
+    await makeOrFind(driver, clock, create, { query: SELECT_TABLE, params: [keyspace, VERSIONS] });
     return await migrate(driver, { clock, log, steps: options.steps ?? ownSteps, keyspace });
   } finally {
     await driver.shutdown();
@@ -126,6 +146,20 @@ async function versionOf(driver: Client, keyspace: string): Promise<number> {
 async function isLocked(driver: Client, clock: Clock, holder: string): Promise<boolean> {
   const { isApplied, found } = await conditionally(driver, clock, LOCK, [holder]);
   return isApplied || found?.holder === holder;
+}
+
+/**
+ * Not looked for first: whoever finds what another is making at this moment goes on before the ring can use it. To make what is
+ * there waits for that, and needs the permission to make it.
+ */
+async function makeOrFind(driver: Client, clock: Clock, create: string, found: Statement): Promise<void> {
+  try {
+    await change(driver, clock, [create]);
+  } catch (error) {
+    if (!isForbidden(error)) throw error;
+    const { rows } = await driver.execute(found.query, found.params);
+    if (rows.length === 0) throw error;
+  }
 }
 
 /** (S2) All by one coordinator, which knows its own changes before the others agree. */

@@ -6,7 +6,7 @@ import { createFencedLogs } from "../log/fenced.ts";
 import { type StorageSettings, storageDefaults } from "../settings.ts";
 import type { StoreStats, Stores } from "../stores.ts";
 import { CqlClient } from "./client.ts";
-import { connect, type RingAddress } from "./connect.ts";
+import { connect, forbidden, isForbidden, type RingAddress } from "./connect.ts";
 import { claimIdentity } from "./identity.ts";
 import { prepareAll } from "./prepare.ts";
 import { createCqlQuorumStore, quorumStatements } from "./quorum-store.ts";
@@ -38,6 +38,7 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
     await claimIdentity(driver, clock, keyspace, { clusterName, shardCount });
   } catch (error) {
     await driver.shutdown();
+    if (isForbidden(error)) throw forbidden(options, error);
     if (!(error instanceof Error) || error.name === "MadangError") throw error;
     throw runtimeErrors.UNAVAILABLE({ message: `The ring has no quorum: ${error.message}`, cause: error });
   }

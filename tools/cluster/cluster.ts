@@ -50,6 +50,13 @@ export interface Cluster {
 
 const execute = promisify(execFile);
 
+/** Runs the command line with these settings and no others. Resolves with its output; rejects with what it said. */
+export async function runCommandLine(settings: Readonly<Record<string, string>>, ...argv: string[]): Promise<string> {
+  const env = { PATH: process.env.PATH, HOME: tmpdir(), ...settings };
+  const { stdout } = await execute(process.execPath, commandLine(...argv), { env });
+  return stdout;
+}
+
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { environment, name, layout, log } = options;
   const folder = await mkdtemp(join(tmpdir(), "madang-cluster-"));
@@ -61,11 +68,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     ...options.settings,
   };
   const nodes = new Map<string, ClusterNode>();
-  const command = async (...argv: string[]) => {
-    const env = { PATH: process.env.PATH, HOME: folder, ...settings };
-    const { stdout } = await execute(process.execPath, commandLine(...argv), { env });
-    return stdout;
-  };
+  const command = (...argv: string[]) => runCommandLine(settings, ...argv);
   const start: Cluster["start"] = async (nodeName, roles, own = {}) => {
     const started = await startNodeProcess({
       folder: join(folder, nodeName),

@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Counts, countPromises } from "./count.ts";
 import type { Device } from "./person.ts";
-import { readRing } from "./ring-reader.ts";
+import { readRing, ringOf } from "./ring-reader.ts";
 import { AWAY_MS, finish, makeGroup, report, restart, say, signUp, Talk } from "./talk.ts";
 
 /** Kills one of each, and starts them again under their names a little later. */
@@ -30,10 +30,7 @@ export async function demoOnCluster(cluster: Cluster): Promise<Counts> {
     await Promise.all([talking, restarted]);
     await finish(devices, talk);
     for (const device of devices) await device.switchOff();
-    const { logs, rows } = await readRing({
-      contactPoints: cluster.settings.CQL_CONTACT_POINTS ?? "",
-      keyspace: cluster.settings.MADANG_CQL_KEYSPACE ?? "",
-    });
+    const { logs, rows } = await readRing(ringOf(cluster.settings));
     const counts = countPromises(talk.sends, talk.heard(), logs);
     const killed = "after SIGKILL of an actor node and a gateway";
     report(counts, { where: `${rows} rows of the ring, read at QUORUM`, killed }, devices);

@@ -3,6 +3,7 @@
 //   messages ((channel_id, bucket), message_id): record    bucket = (message_id - 1) / 1000, rounded down
 //   record                                                 eight bytes of the server's own, then the entry
 
+import { readFileSync } from "node:fs";
 import { auth, Client, types } from "cassandra-driver";
 import { type KeptLog, logsOf, type Row } from "./reader.ts";
 
@@ -14,6 +15,19 @@ export interface Ring {
   readonly dataCenter?: string;
   readonly user?: string;
   readonly password?: string;
+  /** PEM of the authority that has signed its certificates; without it the connection is not encrypted. */
+  readonly caFile?: string;
+}
+
+/** As the nodes' settings say. */
+export function ringOf(settings: Readonly<Record<string, string>>): Ring {
+  return {
+    contactPoints: settings.CQL_CONTACT_POINTS ?? "",
+    keyspace: settings.MADANG_CQL_KEYSPACE ?? "",
+    ...(settings.MADANG_CQL_USER && { user: settings.MADANG_CQL_USER }),
+    ...(settings.MADANG_CQL_PASSWORD && { password: settings.MADANG_CQL_PASSWORD }),
+    ...(settings.MADANG_CQL_CA_FILE && { caFile: settings.MADANG_CQL_CA_FILE }),
+  };
 }
 
 /** As Cassandra names it where nobody has said otherwise. */
@@ -30,6 +44,7 @@ export async function readRing(
     keyspace: ring.keyspace,
     queryOptions: { consistency: types.consistencies.quorum, fetchSize: 500 },
     ...(ring.user ? { authProvider: new auth.PlainTextAuthProvider(ring.user, ring.password ?? "") } : {}),
+    ...(ring.caFile ? { sslOptions: { ca: readFileSync(ring.caFile), rejectUnauthorized: true } } : {}),
   });
   try {
     const rows: Row[] = [];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { javaArguments, renderCassandra, ringTokens } from "./cassandra/configuration.ts";
 import { renderConsul } from "./consul/configuration.ts";
 import { renderNats } from "./nats/configuration.ts";
-import { postgresArguments } from "./postgres/configuration.ts";
+import { postgresArguments, tlsOnly } from "./postgres/configuration.ts";
 
 describe("what an acknowledgement means is on the disk", () => {
   test("in JetStream", () => {
@@ -19,6 +19,39 @@ describe("what an acknowledgement means is on the disk", () => {
 
   test("in PostgreSQL", () => {
     expect(postgresArguments("/data", 5432)).toContain("fsync=on");
+  });
+});
+
+describe("with a certificate nobody is answered in clear", () => {
+  const certificate = "/tls/server.pem";
+
+  test("by NATS", () => {
+    const text = renderNats({ port: 1, monitorPort: 2, storeFolder: "/data/js", certificate, fragment: "" });
+    expect(text).toMatch(/^tls \{ cert_file: "\/tls\/server\.pem", key_file: "\/tls\/server\.pem" \}$/m);
+  });
+
+  test("by Consul", () => {
+    const ports = { httpPort: 8501, serverPort: 8300, gossipPort: 8301, dataFolder: "/data" };
+    expect(JSON.parse(renderConsul({ ...ports, certificate, fragment: {} }))).toMatchObject({
+      ports: { http: -1, https: 8501 },
+      tls: { https: { cert_file: certificate, key_file: certificate } },
+    });
+  });
+
+  test("by Cassandra, who asks for name and password, too", () => {
+    const configuration = { address: { host: "127.0.0.2", port: 9042 }, seeds: ["127.0.0.1"], token: 0n };
+    const yaml = renderCassandra({ ...configuration, storagePort: 7000, folder: "/data", certificate });
+    expect(JSON.parse(yaml)).toMatchObject({
+      client_encryption_options: { enabled: true, optional: false, keystore: certificate },
+      authenticator: "PasswordAuthenticator",
+      authorizer: "CassandraAuthorizer",
+    });
+  });
+
+  test("by PostgreSQL", () => {
+    const argv = postgresArguments("/data", 5432, { certificate, accessFile: "/access.conf" });
+    expect(argv).toEqual(expect.arrayContaining(["ssl=on", `ssl_key_file=${certificate}`, "hba_file=/access.conf"]));
+    expect(tlsOnly.trim().split("\n")).toEqual([expect.stringMatching(/^hostssl .* scram-sha-256$/)]);
   });
 });
 

@@ -3,6 +3,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { Authority } from "./authority.ts";
 import { cacheFolder } from "./cache.ts";
 import { cassandraService } from "./cassandra/service.ts";
 import { consulService } from "./consul/service.ts";
@@ -15,6 +16,8 @@ import { type EngineName, engineNames, provision } from "./provision.ts";
 import type { Service, ServiceOptions } from "./service.ts";
 import { throwAwayFolder } from "./throw-away.ts";
 
+export { type Authority, createAuthority } from "./authority.ts";
+export { askConsul } from "./consul/ask.ts";
 export type { Engine } from "./engine.ts";
 export type { EngineName } from "./provision.ts";
 
@@ -34,6 +37,11 @@ export interface ServicesOptions {
   /** For the question whether Consul answers, when `consulConfig` denies by default. */
   readonly consulToken?: string;
   /**
+   * Signs a certificate for each engine. They speak TLS alone then, and Cassandra asks for name and password, as PostgreSQL
+   * does anyway; of NATS and Consul `natsConfig` and `consulConfig` say who is let in.
+   */
+  readonly authority?: Authority;
+  /**
    * Addresses in here are used, and those engines are not started: `process.env` by default. A test that kills needs engines
    * of its own, and gives `{}`.
    */
@@ -44,7 +52,10 @@ export interface ServicesOptions {
 
 /** An engine that was not started here (not asked for, or given by its address) throws NOT_STARTED when it is touched. */
 export interface Services {
-  /** NATS_URL, CONSUL_HTTP_ADDR, CQL_CONTACT_POINTS (host:port,host:port), DATABASE_URL: those that were asked for. */
+  /**
+   * NATS_URL, CONSUL_HTTP_ADDR, CQL_CONTACT_POINTS (host:port,host:port), DATABASE_URL: those that were asked for. With an
+   * authority also its file, and with what its owner is let in: a user of NATS is for `natsConfig` to name.
+   */
   readonly environment: Readonly<Record<string, string>>;
   readonly nats: Engine;
   readonly consul: Engine;
@@ -74,7 +85,7 @@ export async function startServices(options: ServicesOptions = {}): Promise<Serv
     const startedMs = performance.now();
     const place = places[name] as string;
     const service = await makers[name](
-      { place, folder: join(folder, name), fixedPorts: options.fixedPorts ?? false, log },
+      { place, folder: join(folder, name), fixedPorts: options.fixedPorts ?? false, log, authority: options.authority },
       options,
     );
     services.set(name, service);
@@ -100,9 +111,8 @@ export async function startServices(options: ServicesOptions = {}): Promise<Serv
     if (service !== undefined) return service.engines;
     throw servicesErrors.NOT_STARTED({ message: `${name} was not started here, so it cannot be handled here` });
   };
-  const started = [...services].map(([name, service]) => [addressVariables[name], service.address]);
   return {
-    environment: { ...given, ...Object.fromEntries(started) },
+    environment: Object.assign({}, given, ...[...services.values()].map(({ environment }) => environment)),
     get nats() {
       return engines("nats")[0] as Engine;
     },

@@ -6,6 +6,8 @@ export interface CassandraConfiguration {
   readonly token: bigint;
   readonly storagePort: number;
   readonly folder: string;
+  /** A PEM file of key and certificate: then clients come by TLS, and by name and password. */
+  readonly certificate?: string | undefined;
 }
 
 /** Evenly around the ring, so that each node owns the same share and, with three replicas, everything. */
@@ -16,7 +18,7 @@ export function ringTokens(nodes: number): bigint[] {
 
 /** JSON is YAML, and needs no escaping of ours. */
 export function renderCassandra(configuration: CassandraConfiguration): string {
-  const { address, seeds, token, storagePort, folder } = configuration;
+  const { address, seeds, token, storagePort, folder, certificate } = configuration;
   const settings = {
     cluster_name: "madang",
     num_tokens: 1,
@@ -59,9 +61,27 @@ export function renderCassandra(configuration: CassandraConfiguration): string {
     concurrent_reads: 16,
     concurrent_writes: 16,
     concurrent_compactors: 1,
+    ...(certificate && secured(certificate)),
   };
   return `${JSON.stringify(settings, null, 2)}\n`;
 }
+
+/** Permissions are asked for anew every time: those of a test change while it runs. */
+const secured = (certificate: string) => ({
+  client_encryption_options: {
+    enabled: true,
+    optional: false,
+    require_client_auth: false,
+    ssl_context_factory: { class_name: "org.apache.cassandra.security.PEMBasedSslContextFactory" },
+    keystore: certificate,
+  },
+  authenticator: "PasswordAuthenticator",
+  authorizer: "CassandraAuthorizer",
+  permissions_validity: "0ms",
+});
+
+/** Who may do everything in a ring that has just begun to ask for names. */
+export const superuser = { username: "cassandra", password: "cassandra" };
 
 export const logback = `<configuration scan="false">
   <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">

@@ -8,8 +8,8 @@ import { createEngine, type StartedEngine } from "../engine.ts";
 import { servicesErrors } from "../errors.ts";
 import { choosePorts, loopbackBlock } from "../ports.ts";
 import type { Service, ServiceOptions } from "../service.ts";
-import { javaArguments, logback, renderCassandra, ringTokens } from "./configuration.ts";
-import { askNode, askRing, type NodeAddress } from "./readiness.ts";
+import { javaArguments, logback, renderCassandra, ringTokens, superuser } from "./configuration.ts";
+import { askNode, askRing, type NodeAddress, type RingAccess } from "./readiness.ts";
 
 /** Gossip finds everybody within seconds, and tells a returned node from a dead one within some ten; on busy cores later. */
 const RING_WITHIN_MS = 120_000;
@@ -23,11 +23,16 @@ export interface CassandraOptions extends ServiceOptions {
 }
 
 export async function cassandraService(options: CassandraOptions): Promise<Service> {
-  const { place, log } = options;
+  const { place, authority, log } = options;
   // Kept data is that of a ring of this size: another size is another ring.
   const folder = join(options.folder, `ring-of-${options.nodes}`);
   const { hosts, port, storagePort } = await keptAddresses(join(folder, "addresses.json"), options);
   const addresses = hosts.map((host): NodeAddress => ({ host, port }));
+  const certificate = await authority?.issue(folder, [...hosts, "localhost"]);
+  const access: RingAccess =
+    authority === undefined
+      ? {}
+      : { credentials: superuser, sslOptions: { ca: await readFile(authority.file), rejectUnauthorized: true } };
   const tokens = ringTokens(hosts.length);
   /** Set after the first start, of which a single node cannot say when it is over. */
   let whole = false;
@@ -39,24 +44,31 @@ export async function cassandraService(options: CassandraOptions): Promise<Servi
     await mkdir(configFolder, { recursive: true });
     const token = tokens[at] as bigint;
     // All are seeds: any of them may come back while another one is away.
-    const yaml = renderCassandra({ address, seeds: hosts, token, storagePort, folder: own });
+    const yaml = renderCassandra({ address, seeds: hosts, token, storagePort, folder: own, certificate });
     await writeFile(join(configFolder, "cassandra.yaml"), yaml);
     await writeFile(join(configFolder, "logback.xml"), logback);
     const answers = async () => {
-      await askNode(address);
+      await askNode(address, access);
       if (!whole) return;
       const running = addresses.filter((_, other) => engines[other]?.state === "running");
-      await askRing(running);
+      await askRing(running, access);
     };
     const command = ["java", ...javaArguments(place, configFolder, own)];
     engines.push(createEngine({ name, command, folder: own, logFile: join(own, "cassandra.log"), answers }, log));
   }
   return {
     engines,
-    address: hosts.map((host) => `${host}:${port}`).join(","),
+    environment: {
+      CQL_CONTACT_POINTS: hosts.map((host) => `${host}:${port}`).join(","),
+      ...(authority && {
+        MADANG_CQL_USER: superuser.username,
+        MADANG_CQL_PASSWORD: superuser.password,
+        MADANG_CQL_CA_FILE: authority.file,
+      }),
+    },
     async start() {
       await Promise.all(engines.map((engine) => engine.start()));
-      await until(() => askRing(addresses));
+      await until(() => askRing(addresses, access));
       whole = true;
     },
   };

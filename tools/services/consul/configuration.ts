@@ -3,12 +3,15 @@ export interface ConsulConfiguration {
   readonly serverPort: number;
   readonly gossipPort: number;
   readonly dataFolder: string;
+  /** A PEM file of key and certificate: then the HTTP API is by TLS. */
+  readonly certificate?: string | undefined;
   /** Laid over the rest, for instance `{ acl: … }`. */
   readonly fragment: Readonly<Record<string, unknown>>;
 }
 
 /** A server, not the development agent: one that was killed comes back with what it had. */
-export function renderConsul({ httpPort, serverPort, gossipPort, dataFolder, fragment }: ConsulConfiguration): string {
+export function renderConsul(options: ConsulConfiguration): string {
+  const { httpPort, serverPort, gossipPort, dataFolder, certificate, fragment } = options;
   const configuration = {
     node_name: "madang",
     server: true,
@@ -17,7 +20,7 @@ export function renderConsul({ httpPort, serverPort, gossipPort, dataFolder, fra
     bind_addr: "127.0.0.1",
     client_addr: "127.0.0.1",
     ports: {
-      http: httpPort,
+      ...(certificate === undefined ? { http: httpPort } : { http: -1, https: httpPort }),
       server: serverPort,
       serf_lan: gossipPort,
       // Not spoken by Madang, and each open port is one that can be taken.
@@ -25,6 +28,7 @@ export function renderConsul({ httpPort, serverPort, gossipPort, dataFolder, fra
       dns: -1,
       grpc: -1,
     },
+    ...(certificate && { tls: { https: { cert_file: certificate, key_file: certificate } } }),
     connect: { enabled: false },
     // The timings for machines with disks and networks of their own; the default of 5 is meant for tiny ones.
     performance: { raft_multiplier: 1 },

@@ -10,11 +10,13 @@ import { renderNats } from "./configuration.ts";
 const ASK_WITHIN_MS = 1_000;
 
 export async function natsService(options: ServiceOptions & { readonly fragment?: string }): Promise<Service> {
-  const { place, folder, fragment = "" } = options;
+  const { place, folder, authority, fragment = "" } = options;
   const [port, monitorPort] = await choosePorts([LOOPBACK], [4222, 8222], options.fixedPorts);
   const configFile = join(folder, "nats.conf");
   await mkdir(folder, { recursive: true });
-  const configuration = renderNats({ port, monitorPort, storeFolder: join(folder, "jetstream"), fragment });
+  const certificate = await authority?.issue(folder, [LOOPBACK, "localhost"]);
+  const storeFolder = join(folder, "jetstream");
+  const configuration = renderNats({ port, monitorPort, storeFolder, certificate, fragment });
   await writeFile(configFile, configuration, { mode: 0o600 });
   const engine = createEngine(
     {
@@ -26,10 +28,14 @@ export async function natsService(options: ServiceOptions & { readonly fragment?
     },
     options.log,
   );
-  return { engines: [engine], address: `nats://${LOOPBACK}:${port}`, start: engine.start };
+  const environment = {
+    NATS_URL: `${authority === undefined ? "nats" : "tls"}://${LOOPBACK}:${port}`,
+    ...(authority && { MADANG_NATS_CA_FILE: authority.file }),
+  };
+  return { engines: [engine], environment, start: engine.start };
 }
 
-/** The server speaks first: `INFO {…}`, to everybody, and says whether JetStream is up. */
+/** The server speaks first: `INFO {…}`, to everybody and in clear, and says whether JetStream is up. */
 async function greeted(port: number): Promise<void> {
   const socket = connect({ host: LOOPBACK, port });
   try {
