@@ -3,6 +3,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
@@ -40,6 +41,10 @@ export function pinMyself(): void {
 /** All threads that a process has by now, and those that they make. */
 export function pin(pid: number, cpu: number): void {
   execFileSync("taskset", ["-acp", String(cpu), String(pid)], { stdio: "ignore" });
+}
+
+export function unpin(pid: number): void {
+  execFileSync("taskset", ["-acp", `0-${cpus().length - 1}`, String(pid)], { stdio: "ignore" });
 }
 
 /** `program` is a file of this folder, without its ending. Resolves with what it says when it is ready. */

@@ -18,7 +18,7 @@ import { createFencedLogs } from "../../storage/log/fenced.ts";
 import { freeFence } from "../free.ts";
 import { beMeasured } from "../processes.ts";
 import { stampedText } from "../texts.ts";
-import { openRing } from "./ring.ts";
+import { openRing, translations } from "./ring.ts";
 
 export interface AppendOrder {
   /** `<group>0`, `<group>1` …: other groups are other channels. */
@@ -50,6 +50,8 @@ interface Way {
 
 const [way = "", keyspace = ""] = process.argv.slice(2);
 const contactPoints = process.env.CQL_CONTACT_POINTS ?? "";
+const translate = process.env.CQL_TRANSLATE ?? "";
+const ringAddress = { contactPoints: contactPoints.split(","), keyspace, translate: translations(translate) };
 const SHARDS = 1_024;
 /** Channels that are opened at once: each is a read. */
 const OPENING = 200;
@@ -131,8 +133,7 @@ function onLogs(logs: ChannelLogStore, fence: ShardFence, counts: Way["counts"])
 
 async function fenced(): Promise<Way> {
   const stores = await openCqlStores({
-    contactPoints: contactPoints.split(","),
-    keyspace,
+    ...ringAddress,
     owner: `appender#${process.pid}`,
     clusterName: "bench",
     shardCount: SHARDS,
@@ -145,8 +146,7 @@ async function fenced(): Promise<Way> {
 }
 
 async function unfenced(): Promise<Way> {
-  const ring = { contactPoints: contactPoints.split(","), keyspace };
-  const client = new CqlClient(await connect(ring, keyspace, storageDefaults, silentLogger), storageDefaults);
+  const client = new CqlClient(await connect(ringAddress, keyspace, storageDefaults, silentLogger), storageDefaults);
   const store = createCqlQuorumStore(client, storageDefaults);
   const granted = {
     ...freeFence,
@@ -162,7 +162,7 @@ async function unfenced(): Promise<Way> {
 }
 
 async function bare(): Promise<Way> {
-  const ring = await openRing(contactPoints, keyspace);
+  const ring = await openRing(contactPoints, keyspace, translate);
   const insert = "INSERT INTO messages (channel_id, bucket, message_id, record) VALUES (?, ?, ?, ?)";
   const { Long } = cassandra.types;
   const cell = Buffer.concat([Buffer.alloc(8), record]); // as long as the house's

@@ -1,10 +1,12 @@
-// Records into channel logs on the ring: under the fence, without it, and as bare inserts of the driver.
+// Records into channel logs: under the fence, without it, and as bare inserts of the driver. On the ring, and on one that answers
+// at once (short-ring.ts), where the CPU of the client is its own.
 
 import { goals, median, type Result, resultOf, say } from "../measure.ts";
-import { startMeasured } from "../processes.ts";
+import { LOAD_CPU, startMeasured } from "../processes.ts";
 import type { AppendOrder, AppendRun } from "./appender.ts";
 import { withKeyspace } from "./ring.ts";
 import { type Rounds, rounds } from "./rounds.ts";
+import type { ShortRing } from "./short-ring.ts";
 import type { World } from "./world.ts";
 
 const RUN_MS = 1_500;
@@ -14,32 +16,93 @@ const ON_THEIR_WAY = 1_024;
 /** What gathers while a batch is under way fills the next one. */
 const hot = { group: "hot", channels: 16, onTheirWay: ON_THEIR_WAY };
 const wide = { group: "wide", channels: 5_000, onTheirWay: ON_THEIR_WAY };
+const channels = wide.channels.toLocaleString("en");
 /** A message of a hot channel counts as one of a batch of at least so many. */
 const TOGETHER_MIN = 16;
 
-export async function appends({ environment, name, pairs }: World): Promise<Result[]> {
+export async function appends({ environment, name, pairs, withRingAside }: World): Promise<Result[]> {
   const contactPoints = environment.CQL_CONTACT_POINTS ?? "";
-  return withKeyspace(contactPoints, name, async () => {
-    const start = (way: string) => startMeasured<object>("cluster/appender", [way, name], environment);
-    const sides = { fenced: await start("fenced"), unfenced: await start("unfenced"), bare: await start("bare") };
-    const run = (way: keyof typeof sides, order: Omit<AppendOrder, "forMs">, forMs = RUN_MS) =>
-      sides[way].profiled(`appends-${order.group}-${way}`, () => sides[way].ask<AppendRun>({ ...order, forMs }));
-    try {
-      for (const way of ["fenced", "bare"] as const) await run(way, hot, WARM_UP_MS);
-      const inHot = await rounds(pairs, { fenced: () => run("fenced", hot), bare: () => run("bare", hot) });
-      for (const way of ["fenced", "unfenced", "bare"] as const) await run(way, wide, WARM_UP_MS);
-      const overMany = await rounds(pairs, {
-        fenced: () => run("fenced", wide),
-        unfenced: () => run("unfenced", wide),
-        bare: () => run("bare", wide),
-      });
-      sayFailed(inHot);
-      sayFailed(overMany);
-      return [...rowsOfHot(inHot), ...rowsOfWide(overMany)];
-    } finally {
-      await Promise.all(Object.values(sides).map((side) => side.stop()));
-    }
-  });
+  const onTheRing = await withKeyspace(contactPoints, name, () => measure("", { environment, name, pairs }));
+  const other = `${name}_short`; // claims of the first are in the other one
+  const atOnce = await withKeyspace(contactPoints, other, () =>
+    withRingAside(async () => {
+      const short = await startMeasured<ShortRing>("cluster/short-ring", [contactPoints], {}, LOAD_CPU);
+      const { contactPoints: CQL_CONTACT_POINTS, translate: CQL_TRANSLATE } = short.ready;
+      const behind = { ...environment, CQL_CONTACT_POINTS, CQL_TRANSLATE };
+      try {
+        return await measure("at-once-", { environment: behind, name: other, pairs });
+      } finally {
+        await short.stop();
+      }
+    }),
+  );
+  return [
+    ...cpuRows(onTheRing, ""),
+    ...cpuRows(atOnce, ", a ring that answers at once"),
+    ...rowsOfHot(onTheRing.hot),
+    ...rowsOfWide(onTheRing.wide),
+  ];
+}
+
+interface Sides {
+  readonly hot: Rounds<"fenced" | "bare", AppendRun>;
+  readonly wide: Rounds<"fenced" | "unfenced" | "bare", AppendRun>;
+}
+
+/** `prefix` stands before the names of profiles, and of channels. */
+async function measure(
+  prefix: string,
+  { environment, name, pairs }: Pick<World, "environment" | "name" | "pairs">,
+): Promise<Sides> {
+  const start = (way: string) => startMeasured<object>("cluster/appender", [way, name], environment);
+  const sides = { fenced: await start("fenced"), unfenced: await start("unfenced"), bare: await start("bare") };
+  const run = (way: keyof typeof sides, order: Omit<AppendOrder, "forMs">, forMs = RUN_MS) => {
+    const group = prefix + order.group;
+    return sides[way].profiled(`appends-${group}-${way}`, () => sides[way].ask<AppendRun>({ ...order, group, forMs }));
+  };
+  try {
+    for (const way of ["fenced", "bare"] as const) await run(way, hot, WARM_UP_MS);
+    const inHot = await rounds(pairs, { fenced: () => run("fenced", hot), bare: () => run("bare", hot) });
+    for (const way of ["fenced", "unfenced", "bare"] as const) await run(way, wide, WARM_UP_MS);
+    const overMany = await rounds(pairs, {
+      fenced: () => run("fenced", wide),
+      unfenced: () => run("unfenced", wide),
+      bare: () => run("bare", wide),
+    });
+    sayFailed(inHot);
+    sayFailed(overMany);
+    return { hot: inHot, wide: overMany };
+  } finally {
+    await Promise.all(Object.values(sides).map((side) => side.stop()));
+  }
+}
+
+function cpuRows({ hot: inHot, wide: overMany }: Sides, where: string): Result[] {
+  const notMeasured = "CPU of the ring";
+  return [
+    resultOf({
+      name: `append with verify, ${hot.channels} hot channels${where}: client CPU a message`,
+      unit: "µs",
+      values: cpuOf(inHot.fenced),
+      baseline: { name: BARE, values: cpuOf(inHot.bare) },
+      goal: goals.ratioAtMost(0.5),
+      notMeasured,
+    }),
+    resultOf({
+      name: `append with verify, ${channels} channels${where}: client CPU a message`,
+      unit: "µs",
+      values: cpuOf(overMany.fenced),
+      baseline: { name: BARE, values: cpuOf(overMany.bare) },
+      goal: goals.ratioAtMost(1.2),
+      notMeasured,
+    }),
+    resultOf({
+      name: `append with verify, ${channels} channels${where}: appends a second`,
+      unit: "/s",
+      values: rateOf(overMany.fenced),
+      baseline: { name: BARE, values: rateOf(overMany.bare) },
+    }),
+  ];
 }
 
 const cpuOf = (runs: readonly AppendRun[]) => runs.map((run) => run.cpuUs);
@@ -61,14 +124,6 @@ function rowsOfHot({ fenced, bare }: Rounds<"fenced" | "bare", AppendRun>): Resu
   if (together < TOGETHER_MIN) throw new Error(`only ${together} records left together: this is not a hot channel`);
   return [
     resultOf({
-      name: `append with verify, ${hot.channels} hot channels: client CPU a message`,
-      unit: "µs",
-      values: cpuOf(fenced),
-      baseline: { name: BARE, values: cpuOf(bare) },
-      goal: goals.ratioAtMost(0.5),
-      notMeasured: "CPU of the ring",
-    }),
-    resultOf({
       name: `appends with verify, ${hot.channels} hot channels`,
       unit: "/s",
       values: rateOf(fenced),
@@ -82,17 +137,8 @@ function rowsOfHot({ fenced, bare }: Rounds<"fenced" | "bare", AppendRun>): Resu
   ];
 }
 
-function rowsOfWide({ fenced, unfenced, bare }: Rounds<"fenced" | "unfenced" | "bare", AppendRun>): Result[] {
-  const channels = wide.channels.toLocaleString("en");
+function rowsOfWide({ fenced, unfenced }: Sides["wide"]): Result[] {
   return [
-    resultOf({
-      name: `append with verify, ${channels} channels: client CPU a message`,
-      unit: "µs",
-      values: cpuOf(fenced),
-      baseline: { name: BARE, values: cpuOf(bare) },
-      goal: goals.ratioAtMost(1.2),
-      notMeasured: "CPU of the ring",
-    }),
     resultOf({
       name: `appends under the fence, ${channels} channels at load`,
       unit: "/s",

@@ -2,14 +2,20 @@
 
 import cassandra from "cassandra-driver";
 import { systemClock } from "../../runtime/index.ts";
+import { translator } from "../../storage/cql/connect.ts";
 import { applyCqlSchema } from "../../storage/index.ts";
 
-export async function openRing(contactPoints: string, keyspace?: string): Promise<cassandra.Client> {
+/** `host:port=host:port`, with commas between; empty: members are where they say. */
+export const translations = (text: string): Map<string, string> =>
+  new Map(text === "" ? [] : text.split(",").map((pair) => pair.split("=") as [string, string]));
+
+export async function openRing(contactPoints: string, keyspace?: string, translate = ""): Promise<cassandra.Client> {
   const client = new cassandra.Client({
     contactPoints: contactPoints.split(","),
     localDataCenter: "datacenter1",
     queryOptions: { consistency: cassandra.types.consistencies.localQuorum, prepare: true },
     ...(keyspace === undefined ? {} : { keyspace }),
+    ...(translate === "" ? {} : { policies: { addressResolution: translator(translations(translate)) } }),
   });
   await client.connect();
   return client;

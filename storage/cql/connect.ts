@@ -113,7 +113,7 @@ export async function connect(
 }
 
 /** Members that stand behind something else tell addresses that lead nowhere from here. */
-function translator(addresses: ReadonlyMap<string, string>): policies.addressResolution.AddressTranslator {
+export function translator(addresses: ReadonlyMap<string, string>): policies.addressResolution.AddressTranslator {
   // A class to the driver, which looks at what it was made by; an interface to its types.
   const { AddressTranslator } = policies.addressResolution as unknown as { AddressTranslator: new () => object };
   return Object.assign(new AddressTranslator(), {

@@ -26,7 +26,7 @@ function make(refresh: (count: number, hosts: unknown) => Promise<void>) {
 describe("the driver's way to the ring's members", () => {
   it("is taken anew one at a time, and once more for all that ended meanwhile", async () => {
     const { control, state } = make(async () => {
-      await null;
+      await Promise.resolve();
     });
     await Promise.all([control._refresh(), control._refresh(), control._refresh()]);
     expect(state).toEqual({ begun: 2, atOnce: 0, most: 1 });
