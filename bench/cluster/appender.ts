@@ -13,6 +13,7 @@ import { CqlClient } from "../../storage/cql/client.ts";
 import { connect } from "../../storage/cql/connect.ts";
 import { createCqlQuorumStore } from "../../storage/cql/quorum-store.ts";
 import type { QuorumFence } from "../../storage/fence/quorum.ts";
+import type { Covered } from "../../storage/fence/verifier.ts";
 import { type ChannelLogStore, openCqlStores, type RingStats, storageDefaults } from "../../storage/index.ts";
 import { createFencedLogs } from "../../storage/log/fenced.ts";
 import { freeFence } from "../free.ts";
@@ -151,7 +152,11 @@ async function unfenced(): Promise<Way> {
   const granted = {
     ...freeFence,
     holds: () => true,
-    cover: ({ covered }: { covered(): void }) => queueMicrotask(covered),
+    cover: (log: Covered) =>
+      queueMicrotask(() => {
+        log.reading?.();
+        log.covered();
+      }),
   };
   const logs = createFencedLogs({ store, fence: granted as unknown as QuorumFence, clock: systemClock });
   const counts = () => {

@@ -1,6 +1,7 @@
 // Records into channel logs: under the fence, without it, and as bare inserts of the driver. On the ring, and on one that answers
 // at once (short-ring.ts), where the CPU of the client is its own.
 
+import { storageDefaults } from "../../storage/index.ts";
 import { goals, median, type Result, resultOf, say } from "../measure.ts";
 import { LOAD_CPU, startMeasured } from "../processes.ts";
 import type { AppendOrder, AppendRun } from "./appender.ts";
@@ -11,18 +12,22 @@ import type { World } from "./world.ts";
 
 const RUN_MS = 1_500;
 const WARM_UP_MS = 3_000;
-/** Twice as many as the ring gets at a time, so that it never waits for us. */
-const ON_THEIR_WAY = 1_024;
+/** What the house sends to the ring at a time; the bare inserts are as many. */
+const IN_FLIGHT = storageDefaults.requestsInFlightMax;
+/** Twice as many, so that the ring never waits for us while others wait for a verify. */
+const ON_THEIR_WAY = 2 * IN_FLIGHT;
 /** What gathers while a batch is under way fills the next one. */
-const hot = { group: "hot", channels: 16, onTheirWay: ON_THEIR_WAY };
-const wide = { group: "wide", channels: 5_000, onTheirWay: ON_THEIR_WAY };
+const hot = { group: "hot", channels: 16 };
+const wide = { group: "wide", channels: 5_000 };
 const channels = wide.channels.toLocaleString("en");
 /** A message of a hot channel counts as one of a batch of at least so many. */
 const TOGETHER_MIN = 16;
 
 export async function appends({ environment, name, pairs, withRingAside }: World): Promise<Result[]> {
   const contactPoints = environment.CQL_CONTACT_POINTS ?? "";
-  const onTheRing = await withKeyspace(contactPoints, name, () => measure("", { environment, name, pairs }));
+  const onTheRing = await withKeyspace(contactPoints, name, () =>
+    measure("", { environment, name, pairs }, ON_THEIR_WAY),
+  );
   const other = `${name}_short`; // claims of the first are in the other one
   const atOnce = await withKeyspace(contactPoints, other, () =>
     withRingAside(async () => {
@@ -30,7 +35,8 @@ export async function appends({ environment, name, pairs, withRingAside }: World
       const { contactPoints: CQL_CONTACT_POINTS, translate: CQL_TRANSLATE } = short.ready;
       const behind = { ...environment, CQL_CONTACT_POINTS, CQL_TRANSLATE };
       try {
-        return await measure("at-once-", { environment: behind, name: other, pairs });
+        // As many as the bare inserts have: nothing has to wait so that such a ring is busy.
+        return await measure("at-once-", { environment: behind, name: other, pairs }, IN_FLIGHT);
       } finally {
         await short.stop();
       }
@@ -49,16 +55,22 @@ interface Sides {
   readonly wide: Rounds<"fenced" | "unfenced" | "bare", AppendRun>;
 }
 
-/** `prefix` stands before the names of profiles, and of channels. */
+/**
+ * `prefix` stands before the names of profiles, and of channels.
+ * @param onTheirWay records, of all channels together
+ */
 async function measure(
   prefix: string,
   { environment, name, pairs }: Pick<World, "environment" | "name" | "pairs">,
+  onTheirWay: number,
 ): Promise<Sides> {
   const start = (way: string) => startMeasured<object>("cluster/appender", [way, name], environment);
   const sides = { fenced: await start("fenced"), unfenced: await start("unfenced"), bare: await start("bare") };
-  const run = (way: keyof typeof sides, order: Omit<AppendOrder, "forMs">, forMs = RUN_MS) => {
+  const run = (way: keyof typeof sides, order: Pick<AppendOrder, "group" | "channels">, forMs = RUN_MS) => {
     const group = prefix + order.group;
-    return sides[way].profiled(`appends-${group}-${way}`, () => sides[way].ask<AppendRun>({ ...order, group, forMs }));
+    return sides[way].profiled(`appends-${group}-${way}`, () =>
+      sides[way].ask<AppendRun>({ ...order, group, onTheirWay, forMs }),
+    );
   };
   try {
     for (const way of ["fenced", "bare"] as const) await run(way, hot, WARM_UP_MS);

@@ -28,20 +28,38 @@ function tell({ clock, log }: Insistence, error: unknown, retryAfterMs: number):
 }
 
 /** Resolves to undefined when `wanted` said no before an attempt succeeded. */
-export function insist<T>(
+export async function insist<T>(
+  insistence: Insistence,
+  attempt: () => Promise<T>,
+  wanted: () => boolean,
+): Promise<T | undefined> {
+  if (!wanted()) return undefined;
+  try {
+    return await attempt();
+  } catch (error) {
+    return insistAfter(error, insistence, attempt, wanted);
+  }
+}
+
+/** The same for whoever has made the first attempt, which failed with `error`. `failed` is called for that and each other. */
+export async function insistAfter<T>(
+  error: unknown,
   insistence: Insistence,
   attempt: () => Promise<T>,
   wanted: () => boolean,
   failed: () => void = () => {},
-  pauseMs = insistence.settings.retryPauseMs,
 ): Promise<T | undefined> {
-  if (!wanted()) return Promise.resolve(undefined);
-  // Most attempts succeed: they cost no more than this one promise.
-  return attempt().then(undefined, async (error: unknown) => {
-    tell(insistence, error, pauseMs);
+  const { clock, settings } = insistence;
+  let cause = error;
+  for (let pauseMs = settings.retryPauseMs; ; pauseMs = Math.min(pauseMs * 2, settings.retryPauseMaxMs)) {
+    tell(insistence, cause, pauseMs);
     failed();
-    await pause(insistence.clock, pauseMs);
-    const nextMs = Math.min(pauseMs * 2, insistence.settings.retryPauseMaxMs);
-    return insist(insistence, attempt, wanted, failed, nextMs);
-  });
+    await pause(clock, pauseMs);
+    if (!wanted()) return undefined;
+    try {
+      return await attempt();
+    } catch (again) {
+      cause = again;
+    }
+  }
 }

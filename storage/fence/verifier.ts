@@ -8,7 +8,9 @@ import type { Rule } from "./mutations.ts";
 
 export interface Covered {
   readonly shard: number;
-  /** Called once, after a read that started after the request; not when the verifier was closed. */
+  /** The read starts that covers what is complete at this moment. */
+  reading?(): void;
+  /** Called once for all requests before that read, when it is done; not when the verifier was closed. */
   covered(): void;
 }
 
@@ -22,7 +24,7 @@ export interface VerifierParts {
 
 export class Verifier {
   readonly #parts: VerifierParts;
-  #waiting: Covered[] = [];
+  #waiting = new Set<Covered>();
   #phase: "idle" | "gathering" | "reading" = "idle";
   /** Reads made so far, for tests and metrics. */
   reads = 0;
@@ -32,23 +34,28 @@ export class Verifier {
   }
 
   cover(request: Covered): void {
-    this.#waiting.push(request);
+    this.#waiting.add(request);
     if (this.#phase !== "idle") return;
     this.#phase = "gathering";
     this.#parts.soon(() => void this.#run());
   }
 
+  #take(): Set<Covered> {
+    const taken = this.#waiting;
+    this.#waiting = new Set();
+    for (const request of taken) request.reading?.();
+    return taken;
+  }
+
   async #run(): Promise<void> {
     this.#phase = "reading";
-    while (this.#waiting.length > 0) {
-      let round = this.#waiting;
-      this.#waiting = [];
+    while (this.#waiting.size > 0) {
+      const round = this.#take();
+      const shards = new Set<number>();
+      for (const { shard } of round) shards.add(shard);
       this.reads += 1;
-      if (!(await this.#parts.read(new Set(round.map(({ shard }) => shard))))) break;
-      if (this.#parts.leaveOut === "verifyAfterAppend") {
-        round = [...round, ...this.#waiting];
-        this.#waiting = [];
-      }
+      if (!(await this.#parts.read(shards))) break;
+      if (this.#parts.leaveOut === "verifyAfterAppend") for (const late of this.#take()) round.add(late);
       for (const request of round) request.covered();
     }
     this.#phase = "idle";

@@ -13,11 +13,12 @@ import {
   stamp,
   type Tenure,
 } from "../../runtime/index.ts";
-import { type Insistence, insist } from "../fence/insist.ts";
+import { type Insistence, insist, insistAfter } from "../fence/insist.ts";
 import { shardLost } from "../fence/local.ts";
 import type { Mutations } from "../fence/mutations.ts";
 import type { CellBatch, CellRow, QuorumStore } from "../fence/port.ts";
 import type { QuorumFence } from "../fence/quorum.ts";
+import type { Covered } from "../fence/verifier.ts";
 import { type StorageSettings, storageDefaults } from "../settings.ts";
 import { cellOf, identityOf, recordOf } from "./cell.ts";
 import {
@@ -84,7 +85,7 @@ export function createFencedLogs(options: FencedLogOptions): ChannelLogStore {
   };
 }
 
-class FencedLog implements ChannelLog {
+class FencedLog implements ChannelLog, Covered {
   readonly #parts: Parts;
   readonly #channelId: string;
   readonly #tenure: Tenure;
@@ -102,9 +103,10 @@ class FencedLog implements ChannelLog {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #inFlight = false;
-  #telling = false;
   /** Highest id of a completed batch. */
   #completed: number;
+  /** That it was when the read of the fence started that is under way. */
+  #readThrough = 0;
   #settled: number;
   #tail: number;
   #settling: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
@@ -184,7 +186,7 @@ class FencedLog implements ChannelLog {
     if (leaveOut === "copies" && this.#copies.length > 0) {
       // Adopted rows count as the log once a verify has looked, as the first draft of the protocol had it.
       this.#copies = [];
-      this.#cover(this.#completed);
+      this.#parts.fence.cover(this);
       return;
     }
     const startsBucket = this.#completed % bucketRows === 0;
@@ -199,42 +201,47 @@ class FencedLog implements ChannelLog {
 
   /** One batch: a tombstone above `above`, copies, and so many of the waiting records as a batch may hold. */
   #send(above: number | undefined, copies: readonly CellRow[], rowsMax: number): void {
-    const { settings, bucketRows, leaveOut, store, insistence, fence } = this.#parts;
-    const { epoch, shard } = this.#tenure;
+    const { settings, bucketRows, leaveOut } = this.#parts;
+    const { epoch } = this.#tenure;
     const room = Math.min(rowsMax, settings.batchRowsMax, bucketRows - (this.#completed % bucketRows));
     const records = this.#take(rowsMax === 0 ? 0 : room);
     const fresh = records.map((record, i) => ({ id: this.#completed + 1 + i, cell: cellOf(this.#settled, record) }));
-    const rows = [...copies.map(({ id, cell }) => ({ id, cell })), ...fresh];
+    const rows = copies.length === 0 ? fresh : [...copies.map(({ id, cell }) => ({ id, cell })), ...fresh];
     const through = rows.at(-1)?.id ?? this.#completed;
     const tombstone = above === undefined ? undefined : { above, timestamp: stamp(epoch, 0) };
     const timestamp = stamp(epoch, leaveOut === "rowsAboveTombstones" ? 0 : 1);
-    let batch: CellBatch = {
-      channelId: this.#channelId,
-      bucket: bucketOf(through, bucketRows),
-      tombstone,
-      rows,
-      timestamp,
-    };
+    const bucket = bucketOf(through, bucketRows);
+    const batch: CellBatch = { channelId: this.#channelId, bucket, tombstone, rows, timestamp };
     this.#first = false;
     this.#copies = [];
     this.#inFlight = true;
+    // Most writes succeed, and cost no more than this.
+    this.#parts.store.writeCells(batch).then(
+      () => this.#written(through),
+      (error) => this.#notWritten(error, batch, through),
+    );
+  }
+
+  #written(through: number): void {
+    this.#inFlight = false;
+    if (this.#phase !== "open") return;
+    this.#completed = through;
+    this.#parts.fence.cover(this);
+    this.#pump();
+  }
+
+  /** Of unknown outcome: the same again, until it succeeds or the tenure is over. */
+  async #notWritten(error: unknown, batch: CellBatch, through: number): Promise<void> {
+    const { insistence, store, fence, leaveOut } = this.#parts;
+    let again = batch;
     const failed = () => {
       // A loss shows itself only to a verify; without one, a dead owner would try for ever.
-      fence.cover({ shard, covered: () => {} });
-      if (leaveOut === "sameBytes") batch = { ...batch, rows: withOtherContents(batch.rows) };
+      fence.cover(this);
+      if (leaveOut === "sameBytes") again = { ...again, rows: withOtherContents(again.rows) };
     };
-    void insist(
-      insistence,
-      () => store.writeCells(batch),
-      () => this.#phase === "open",
-      failed,
-    ).then(() => {
-      this.#inFlight = false;
-      if (this.#phase !== "open") return; // and only then has it not been written
-      this.#completed = through;
-      this.#cover(through);
-      this.#pump();
-    });
+    const attempt = () => store.writeCells(again);
+    await insistAfter(error, insistence, attempt, () => this.#phase === "open", failed);
+    this.#written(through);
   }
 
   #take(rowsMax: number): Uint8Array[] {
@@ -248,16 +255,24 @@ class FencedLog implements ChannelLog {
       count += 1;
     }
     this.#waitingBytes -= bytes;
-    return this.#waiting.splice(0, count);
+    if (count < this.#waiting.length) return this.#waiting.splice(0, count);
+    const all = this.#waiting;
+    this.#waiting = [];
+    return all;
   }
 
   // ---- verify (rule 4)
 
-  #cover(through: number): void {
-    this.#parts.fence.cover({ shard: this.#tenure.shard, covered: () => this.#covered(through) });
+  get shard(): number {
+    return this.#tenure.shard;
   }
 
-  #covered(through: number): void {
+  reading(): void {
+    this.#readThrough = this.#completed;
+  }
+
+  covered(): void {
+    const through = this.#readThrough;
     if (this.#phase !== "open" || through <= this.#settled) return;
     if (!this.#parts.fence.holds(this.#tenure)) return; // lose() has been or will be called
     this.#settled = through;
@@ -266,15 +281,7 @@ class FencedLog implements ChannelLog {
       this.#settling = undefined;
     }
     this.#pump();
-    if (this.#telling) return;
-    this.#telling = true;
-    queueMicrotask(() => this.#tell());
-  }
-
-  /** One read may cover several batches: the actor is told once. */
-  #tell(): void {
-    this.#telling = false;
-    if (this.#phase === "open") this.#events.onSettled(this.#settled);
+    this.#events.onSettled(through);
   }
 
   // ---- the rest
