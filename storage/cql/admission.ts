@@ -20,10 +20,8 @@ export interface Failures {
 
 interface Waiting {
   readonly bytes: number;
-  readonly request: () => Promise<unknown>;
-  readonly failures: Failures | undefined;
-  readonly resolve: (answer: never) => void;
-  readonly reject: (error: unknown) => void;
+  start(): void;
+  refuse(error: Error): void;
 }
 
 /** Places of those who have left, before the list is moved together. */
@@ -51,40 +49,36 @@ export class Admission {
   run<T>(bytes: number, request: () => Promise<T>, failures?: Failures): Promise<T> {
     if (this.#closed) return Promise.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
     const { requestsInFlightMax, requestsWaitingMax, requestsWaitingBytesMax, retryPauseMaxMs } = this.#limits;
-    if (this.inFlight < requestsInFlightMax) {
-      return new Promise((resolve, reject) => this.#start(request, failures, resolve, reject));
-    }
+    if (this.inFlight < requestsInFlightMax) return this.#start(request, failures);
     if (this.waiting >= requestsWaitingMax || this.waitingBytes + bytes > requestsWaitingBytesMax) {
       this.refused += 1;
       const message = "More waits for the store's ring than memory is set aside for.";
       return Promise.reject(runtimeErrors.OVERLOADED({ message, retryAfterMs: retryPauseMaxMs }));
     }
     this.waitingBytes += bytes;
-    return new Promise((resolve, reject) => void this.#waiting.push({ bytes, request, failures, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      const start = () => void this.#start(request, failures).then(resolve, reject);
+      this.#waiting.push({ bytes, start, refuse: reject });
+    });
   }
 
   /** (A2) */
   urgent<T>(request: () => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
-    return new Promise((resolve, reject) => this.#start(request, undefined, resolve, reject));
+    return this.#start(request);
   }
 
-  #start<T>(
-    request: () => Promise<T>,
-    failures: Failures | undefined,
-    resolve: (answer: T) => void,
-    reject: (error: unknown) => void,
-  ): void {
+  #start<T>(request: () => Promise<T>, failures?: Failures): Promise<T> {
     this.inFlight += 1;
-    request().then(
+    return request().then(
       (answer) => {
         this.#ended();
-        resolve(answer);
+        return answer;
       },
       (error) => {
         if (failures !== undefined) failures.failed += 1;
         this.#ended();
-        reject(error);
+        throw error;
       },
     );
   }
@@ -101,7 +95,7 @@ export class Admission {
       this.#first = 0;
     }
     this.waitingBytes -= next.bytes;
-    this.#start(next.request, next.failures, next.resolve as (answer: unknown) => void, next.reject);
+    next.start();
   }
 
   /** Refuses what waits; what is on its way ends by itself. */
@@ -111,6 +105,6 @@ export class Admission {
     this.#waiting = [];
     this.#first = 0;
     this.waitingBytes = 0;
-    for (const left of waiting) left?.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
+    for (const left of waiting) left?.refuse(storageErrors.STORE_CLOSED({ executed: "no" }));
   }
 }

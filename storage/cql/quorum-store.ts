@@ -130,11 +130,25 @@ function statementsOf({ channelId, bucket, tombstone, rows, timestamp }: CellBat
     const params = [bigint(tombstone.timestamp), channelId, bucket, bigint(tombstone.above)];
     statements.push({ query: DELETE_ABOVE, params });
   }
-  const written = bigint(timestamp);
+  const written = stampBytes(timestamp);
   for (const { id, cell } of rows) {
     statements.push({ query: INSERT_CELL, params: [channelId, bucket, bigint(id), blob(cell), written] });
   }
   return statements;
+}
+
+/** There are few at a time: one for each epoch that a shard of this node has. */
+const stamps = new Map<number, Buffer>();
+const STAMPS_MAX = 4_096;
+
+function stampBytes(timestamp: number): Buffer {
+  let bytes = stamps.get(timestamp);
+  if (bytes === undefined) {
+    if (stamps.size >= STAMPS_MAX) stamps.clear();
+    bytes = bigint(timestamp);
+    stamps.set(timestamp, bytes);
+  }
+  return bytes;
 }
 
 function cellOf({ message_id, record, written }: StoredCell): CellRow {
