@@ -53,7 +53,7 @@ interface Stage {
 }
 
 /** One shard goes round, and somebody posts to a channel of it without a pause: no post may wait long. */
-async function handoffs({ world, seat, chatter }: Stage): Promise<void> {
+async function handoffs({ world, cluster, seat, chatter }: Stage): Promise<void> {
   const errorsBefore = chatter.errors.length;
   const [ann, bob] = (await seat.people(2)) as [number, number];
   const channelId = `d${Math.min(ann, bob)}.${Math.max(ann, bob)}`;
@@ -71,6 +71,7 @@ async function handoffs({ world, seat, chatter }: Stage): Promise<void> {
   })();
   await until("posts are answered", () => posts.length > 100, 30_000);
   const calm = posts.map(({ startMs, endMs }) => endMs - startMs).sort((a, b) => a - b);
+  const before = await handedOff(cluster);
   const gaps: number[] = [];
   for (let at = 0; at < HANDOFFS; at++) {
     const to = ["actors-1", "actors-2", "actors-3"].find((name) => name !== seat.ownerOf(shard)) as string;
@@ -83,6 +84,10 @@ async function handoffs({ world, seat, chatter }: Stage): Promise<void> {
   }
   over = true;
   await posting;
+  const after = await handedOff(cluster);
+  const count = after.count - before.count;
+  const meanMs = (after.sumMs - before.sumMs) / count;
+  world.say(`from the request to the old owner until the new one serves: ${ms(meanMs)}, the mean of ${count}`);
   gaps.sort((a, b) => a - b);
   world.figure(
     percentile(gaps, 1) < HANDOFF_MS,
@@ -94,6 +99,20 @@ async function handoffs({ world, seat, chatter }: Stage): Promise<void> {
     chatter.errors.length === errorsBefore,
     `no hand-off was seen as an error by a user, and none of ${posts.length} posts failed`,
   );
+}
+
+/** As the coordinators have counted. */
+async function handedOff({ nodes }: Cluster): Promise<{ readonly count: number; readonly sumMs: number }> {
+  let count = 0;
+  let sumMs = 0;
+  for (const { httpUrl, alive } of nodes.values()) {
+    if (!alive) continue;
+    const text = await (await fetch(`${httpUrl}/metrics`)).text();
+    const read = (name: string) => Number(new RegExp(`^${name} (.+)$`, "m").exec(text)?.[1] ?? 0);
+    count += read("madang_handoffs_total");
+    sumMs += read("madang_handoff_ms_total");
+  }
+  return { count, sumMs };
 }
 
 async function drain({ world, cluster, chatter }: Stage): Promise<void> {
