@@ -69,6 +69,7 @@ function register(registry: Registry, measured: Measured): void {
   gauge("activations", "Actors in memory", () => node.stats().activations);
   gauge("mailbox_messages", "Messages that wait in mailboxes", () => node.stats().waitingMessages);
   gauge("mailbox_bytes", "Bytes that wait in mailboxes", () => node.stats().waitingBytes);
+  gauge("wake_rows", "Rows by which a fail-over would wake actors of this node", () => node.stats().wakeRows);
   gauge("pointers_waiting", "Inbox pointers that wait to be written", () => chat?.pointersWaiting() ?? 0);
   type KindNumbers = NodeStats["kinds"][string];
   const kinds = (name: string, help: string, read: (kind: KindNumbers) => number) =>

@@ -127,6 +127,11 @@ export class Host implements Surroundings {
     return sum;
   }
 
+  /** In the store, of actors that a fail-over would wake. */
+  get wakeRows(): number {
+    return this.#wake.size;
+  }
+
   // ---- mail in
 
   /** Puts mail into the actor's mailbox, activating it if need be. Fails it with MOVED when the shard is not here. */
@@ -308,20 +313,23 @@ export class Host implements Surroundings {
       activation.gone(runtimeErrors.MOVED());
     }
     // The next owner need not wait for it: a row too many only wakes an actor that has nothing to do.
-    const clearing = this.#wake.release(tenure).finally(() => this.#clearing.delete(clearing));
+    const clearing = this.#wake.release(state.tenure).finally(() => this.#clearing.delete(clearing));
     this.#clearing.add(clearing);
     if (this.#shards[tenure.shard]?.tenure.epoch === tenure.epoch) this.#shards[tenure.shard] = undefined;
   }
 
   #lost(tenure: Tenure, highestEpoch: number): void {
-    if (this.#shards[tenure.shard]?.tenure.epoch === tenure.epoch) this.#shards[tenure.shard] = undefined;
+    const state = this.#shards[tenure.shard];
+    if (state?.tenure.epoch === tenure.epoch) {
+      this.#shards[tenure.shard] = undefined;
+      this.#wake.forget(state.tenure);
+    }
     for (const activation of this.#ofShard(tenure)) {
       activation.leave();
       this.#tellLost(activation);
       activation.kind.activations.delete(activation.id);
       activation.gone(runtimeErrors.MOVED());
     }
-    this.#wake.forget(tenure);
     this.#options.onLost(tenure, highestEpoch);
   }
 

@@ -72,6 +72,8 @@ export interface NodeStats {
   readonly activations: number;
   readonly waitingMessages: number;
   readonly waitingBytes: number;
+  /** In the store, of actors that a fail-over would wake. */
+  readonly wakeRows: number;
   /** Of the way to and from other nodes; counters since the start, but for `calls…`, which say how it is now. */
   readonly mail: PostOffice["stats"] & { readonly callsOut: number; readonly callsIn: number };
   readonly kinds: Readonly<Record<string, KindStats & { readonly activations: number }>>;
@@ -436,6 +438,7 @@ class NodeRuntime implements Node, Caller {
       activations: this.#host.activations,
       waitingMessages: load.messages,
       waitingBytes: load.bytes,
+      wakeRows: this.#host.wakeRows,
       mail: { ...this.#office.stats, callsOut: waiting.out, callsIn: waiting.in },
       kinds: Object.fromEntries([...kinds].map(each)),
     };

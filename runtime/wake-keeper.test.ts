@@ -48,3 +48,18 @@ it("the row of an actor that left memory and came back within a slot stays while
   await clock.settle();
   expect(rows.size).toBe(0);
 });
+
+it("a shard that leaves takes its rows along: those of finished actors, and what is known of all", async () => {
+  const { rows, keeper: kept } = keeper();
+  const other = { shard: 2, epoch: 1 };
+  const finished = activation(false);
+  const unfinished = Object.assign(activation(true), { id: "g2" });
+  const elsewhere = Object.assign(activation(false), { tenure: other });
+  for (const one of [finished, unfinished, elsewhere]) await kept.register(one);
+  await kept.release(tenure);
+  expect([...rows.keys()]).toEqual(["1/1/0/Channel/g2", "2/1/0/Channel/g1"]);
+  expect(kept.size).toBe(1);
+  kept.forget(other);
+  expect(kept.size).toBe(0);
+  expect(rows.size).toBe(2);
+});

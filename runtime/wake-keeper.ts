@@ -23,8 +23,9 @@ export class WakeKeeper {
   readonly #clock: Clock;
   readonly #slotMs: number;
   readonly #log: Logger;
-  #kept: Kept[] = [];
-  #latest = new Map<Activation, Kept>();
+  /** By the very tenure that activations have: a shard that leaves, or a row that is needed still, is no matter of the others. */
+  readonly #kept = new Map<Tenure, Kept[]>();
+  readonly #latest = new Map<Activation, Kept>();
 
   constructor(list: WakeList, clock: Clock, slotMs: number, log: Logger) {
     this.#list = list;
@@ -33,31 +34,40 @@ export class WakeKeeper {
     this.#log = log;
   }
 
+  /** Rows that are kept. */
+  get size(): number {
+    let size = 0;
+    for (const ofShard of this.#kept.values()) size += ofShard.length;
+    return size;
+  }
+
   #slot(): number {
     return Math.floor(this.#clock.monotonicMs() / this.#slotMs);
+  }
+
+  #keep(kept: Kept): void {
+    const ofShard = this.#kept.get(kept.tenure);
+    if (ofShard === undefined) this.#kept.set(kept.tenure, [kept]);
+    else ofShard.push(kept);
   }
 
   /** Undefined if a row of the present slot is durable, else resolves when it is (W1). */
   register(activation: Activation): Promise<void> | undefined {
     const slot = this.#slot();
+    const { tenure } = activation;
     const latest = this.#latest.get(activation);
-    if (latest !== undefined && latest.row.slot === slot && latest.tenure === activation.tenure) return latest.written;
-    const row: WakeRow = {
-      epoch: activation.tenure.epoch,
-      slot,
-      actor: `${activation.kind.name}/${activation.id}`,
-    };
-    const kept: Kept = { tenure: activation.tenure, row, activation, written: undefined };
-    this.#kept.push(kept);
+    if (latest !== undefined && latest.row.slot === slot && latest.tenure === tenure) return latest.written;
+    const row: WakeRow = { epoch: tenure.epoch, slot, actor: `${activation.kind.name}/${activation.id}` };
+    const kept: Kept = { tenure, row, activation, written: undefined };
+    this.#keep(kept);
     this.#latest.set(activation, kept);
-    kept.written = this.#list.register(activation.tenure, slot, row.actor).then(
+    kept.written = this.#list.register(tenure, slot, row.actor).then(
       () => {
         kept.written = undefined;
       },
       (error) => {
         // The next append has to try again.
-        this.#kept = this.#kept.filter((other) => other !== kept);
-        if (this.#latest.get(activation) === kept) this.#latest.delete(activation);
+        this.#drop(tenure, new Set([kept]));
         throw error;
       },
     );
@@ -72,43 +82,48 @@ export class WakeKeeper {
 
   /** An older owner's row, kept until the actor that it woke says that it has finished. */
   adopt(activation: Activation, row: WakeRow): void {
-    this.#kept.push({ tenure: activation.tenure, row, activation, written: undefined });
+    this.#keep({ tenure: activation.tenure, row, activation, written: undefined });
   }
 
   sweep(): void {
     const slot = this.#slot();
-    const closed = (kept: Kept) => kept.row.epoch < kept.tenure.epoch || kept.row.slot < slot;
-    this.#remove((kept) => closed(kept) && finished(kept.activation), REMOVED_A_SWEEP);
+    const isOver = ({ row, tenure, activation }: Kept) =>
+      (row.epoch < tenure.epoch || row.slot < slot) && finished(activation);
+    let left = REMOVED_A_SWEEP;
+    for (const [tenure, ofShard] of this.#kept) {
+      if (left <= 0) return;
+      const over = ofShard.filter(isOver).slice(0, left);
+      left -= over.length;
+      void this.#remove(tenure, over);
+    }
   }
 
   /** The shard goes to another node: rows of finished actors go, the others stay for the next owner. */
   async release(tenure: Tenure): Promise<void> {
-    await this.#remove((kept) => kept.tenure === tenure && finished(kept.activation), Number.POSITIVE_INFINITY);
+    const over = this.#kept.get(tenure)?.filter(({ activation }) => finished(activation)) ?? [];
+    await this.#remove(tenure, over);
     this.forget(tenure);
   }
 
   forget(tenure: Tenure): void {
-    this.#kept = this.#kept.filter((kept) => kept.tenure !== tenure);
-    for (const [activation, kept] of this.#latest) if (kept.tenure === tenure) this.#latest.delete(activation);
+    this.#drop(tenure, new Set(this.#kept.get(tenure)));
   }
 
-  async #remove(which: (kept: Kept) => boolean, atMost: number): Promise<void> {
-    const byShard = new Map<number, WakeRow[]>();
-    let removed = 0;
+  #drop(tenure: Tenure, gone: ReadonlySet<Kept>): void {
+    const rest = this.#kept.get(tenure)?.filter((kept) => !gone.has(kept)) ?? [];
+    if (rest.length === 0) this.#kept.delete(tenure);
+    else this.#kept.set(tenure, rest);
+    for (const kept of gone) if (this.#latest.get(kept.activation) === kept) this.#latest.delete(kept.activation);
+  }
+
+  async #remove(tenure: Tenure, over: readonly Kept[]): Promise<void> {
+    if (over.length === 0) return;
+    this.#drop(tenure, new Set(over));
     // An actor that left memory and came back within a slot has the same row for both of its lives.
-    const needed = new Set<string>();
-    for (const kept of this.#kept) if (!which(kept)) needed.add(keyOf(kept));
-    this.#kept = this.#kept.filter((kept) => {
-      if (removed >= atMost || !which(kept) || needed.has(keyOf(kept))) return true;
-      removed += 1;
-      const rows = byShard.get(kept.tenure.shard) ?? [];
-      rows.push(kept.row);
-      byShard.set(kept.tenure.shard, rows);
-      if (this.#latest.get(kept.activation) === kept) this.#latest.delete(kept.activation);
-      return false;
-    });
+    const needed = new Set(this.#kept.get(tenure)?.map(({ row }) => keyOf(row)));
+    const rows = over.map(({ row }) => row).filter((row) => !needed.has(keyOf(row)));
     try {
-      await Promise.all([...byShard].map(([shard, rows]) => this.#list.remove(shard, rows)));
+      if (rows.length > 0) await this.#list.remove(tenure.shard, rows);
     } catch (error) {
       // A row too many only wakes an actor that has nothing to do.
       this.#log.warn({ error }, "wake rows could not be deleted");
@@ -116,8 +131,8 @@ export class WakeKeeper {
   }
 }
 
-function keyOf({ tenure, row }: Kept): string {
-  return `${tenure.shard}/${row.epoch}/${row.slot}/${row.actor}`;
+function keyOf({ epoch, slot, actor }: WakeRow): string {
+  return `${epoch}/${slot}/${actor}`;
 }
 
 function finished(activation: Activation): boolean {

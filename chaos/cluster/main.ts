@@ -11,6 +11,7 @@ import { badDays } from "./bad-days.ts";
 import { demo } from "./demo.ts";
 import { engines } from "./engines.ts";
 import { hotChannel } from "./hot-channel.ts";
+import { leader } from "./leader.ts";
 import { nodes } from "./nodes.ts";
 import { operations } from "./operations.ts";
 import { restore } from "./restore.ts";
@@ -27,6 +28,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "bad-days": badDays,
   "hot-channel": hotChannel,
   restore,
+  leader,
   services: internalServices,
   operations,
   secured,
