@@ -7,7 +7,7 @@ import { type Services, startServices } from "../../tools/services/index.ts";
 import { until } from "./chatter.ts";
 import { findFaults } from "./final.ts";
 import { ms } from "./nodes.ts";
-import { gatherPosters, startPosting } from "./poster.ts";
+import { gatherPosters, served, startPosting } from "./poster.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { takeSeat } from "./seat.ts";
 
@@ -60,12 +60,7 @@ async function withConsuls(world: World, started: Services[]): Promise<void> {
   const posting = startPosting(await gatherPosters(seat, POSTERS, POST_EVERY_MS));
   const { posters } = posting;
   try {
-    const served = async () => {
-      const before = new Map(posters.map((poster) => [poster, poster.acked.length]));
-      const isServed = () => posters.every((poster) => poster.acked.length > (before.get(poster) ?? 0) + 1);
-      await until("every channel is served", isServed, MOVED_WITHIN_MS);
-    };
-    await served();
+    await served(posters, MOVED_WITHIN_MS);
     const coordinator = (await seat.state()).coordinator;
     const leaderBefore = await leaderOf(agent);
     const dying = servers.find(({ raft }) => raft === leaderBefore) as Consul;
@@ -83,7 +78,7 @@ async function withConsuls(world: World, started: Services[]): Promise<void> {
     await seat.move(shard, to, false);
     world.fact(true, `a move is carried out ${ms(performance.now() - movedFromMs)} after it is asked for`);
     await pause(AFTERWARDS_MS);
-    await served();
+    await served(posters, MOVED_WITHIN_MS);
     const { members, coordinator: now } = await seat.state();
     world.fact(
       members.filter(({ roles }) => roles.includes("actors")).length === 3 && now.nodeId === coordinator.nodeId,
@@ -96,7 +91,7 @@ async function withConsuls(world: World, started: Services[]): Promise<void> {
     await dying.services.consul.start();
     const backMs = await until("all three vote again", async () => (await healthy(agent)) === 3, VOTES_WITHIN_MS);
     world.fact(true, `the killed server is started again: all three are healthy ${ms(backMs)} later`);
-    await served();
+    await served(posters, MOVED_WITHIN_MS);
   } finally {
     await posting.stop();
     await seat.close();

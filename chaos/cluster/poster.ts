@@ -142,6 +142,22 @@ export function startPosting(posters: readonly Poster[]): Posting {
   };
 }
 
+/** Each of these gets two more acknowledgements: one may have been on its way. */
+export async function served(posters: readonly Poster[], withinMs: number): Promise<void> {
+  const before = new Map(posters.map((poster) => [poster, poster.acked.length]));
+  const untilMs = performance.now() + withinMs;
+  const waiting = () => posters.filter((poster) => poster.acked.length < (before.get(poster) ?? 0) + 2);
+  while (waiting().length > 0) {
+    if (performance.now() > untilMs) {
+      const late = waiting().map(
+        ({ channelId, shard, outcomes }) => `${channelId} (${shard}) ${[...outcomes].join(" ")}`,
+      );
+      throw new Error(`not served within ${withinMs} ms: ${late.join("; ")}`);
+    }
+    await pause(10);
+  }
+}
+
 export async function gatherPosters(seat: Seat, count: number, pauseMs: number): Promise<Poster[]> {
   const people = await seat.people(count * 2);
   return Array.from({ length: count }, (_, at) =>

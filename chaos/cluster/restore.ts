@@ -6,7 +6,7 @@ import { Client, types } from "cassandra-driver";
 import { until } from "./chatter.ts";
 import { findFaults } from "./final.ts";
 import { ms } from "./nodes.ts";
-import { gatherPosters, type Poster, startPosting } from "./poster.ts";
+import { gatherPosters, type Poster, served, startPosting } from "./poster.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
 
@@ -45,9 +45,9 @@ export const restore: Scenario = {
     const { posters } = posting;
     const stage: Stage = { world, seat, posters, ring, claims: new Map() };
     try {
-      await served(posters);
+      await served(posters, RECOVERED_WITHIN_MS);
       await restored(stage);
-      await served(posters);
+      await served(posters, RECOVERED_WITHIN_MS);
       await movesWork(stage);
     } finally {
       await posting.stop();
@@ -76,7 +76,7 @@ async function restored(stage: Stage): Promise<void> {
   const old = await epochs(seat);
   await lookAtClaims(stage);
   for (let round = 0; round < 2; round++) await moveSome(stage);
-  await served(posters);
+  await served(posters, RECOVERED_WITHIN_MS);
   await lookAtClaims(stage);
   const before = await epochs(seat);
   const risen = before.filter((epoch, shard) => epoch > (old[shard] ?? 0)).length;
@@ -100,7 +100,7 @@ async function restored(stage: Stage): Promise<void> {
   world.say(
     `the table is above all that was known ${ms(tookMs)} after Consul answers, ${ms(performance.now() - startedMs)} after the restore`,
   );
-  await served(posters);
+  await served(posters, RECOVERED_WITHIN_MS);
   await lookAtClaims(stage);
   const after = await epochs(seat);
   const fallen = after.filter((epoch, shard) => epoch < (before[shard] ?? 0)).length;
@@ -119,7 +119,7 @@ async function movesWork(stage: Stage): Promise<void> {
   const { world, seat, posters } = stage;
   const before = await epochs(seat);
   const moved = await moveSome(stage);
-  await served(posters);
+  await served(posters, RECOVERED_WITHIN_MS);
   await lookAtClaims(stage);
   const after = await epochs(seat);
   const risen = moved.filter((shard) => (after[shard] ?? 0) > (before[shard] ?? 0)).length;
@@ -170,10 +170,4 @@ async function lastEpochs({ ring, posters }: Stage): Promise<Map<string, number>
     }
   }
   return found;
-}
-
-async function served(posters: readonly Poster[]): Promise<void> {
-  const before = new Map(posters.map((poster) => [poster, poster.acked.length]));
-  const isServed = () => posters.every((poster) => poster.acked.length > (before.get(poster) ?? 0) + 1);
-  await until("every channel is served", isServed, RECOVERED_WITHIN_MS);
 }

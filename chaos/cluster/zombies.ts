@@ -5,7 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { types } from "cassandra-driver";
 import { type Random, randomBelow, seededRandom } from "../../runtime/index.ts";
 import { type Faults, findFaults } from "./final.ts";
-import { createPoster, type Poster, startPosting } from "./poster.ts";
+import { createPoster, type Poster, served, startPosting } from "./poster.ts";
 import { openRingProxy, type RingProxy } from "./proxy.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
@@ -33,7 +33,7 @@ export const zombies: Scenario = {
     const { posters, seat, say } = stage;
     const posting = startPosting(posters);
     try {
-      await served(posters, posters);
+      await served(posters, SERVED_WITHIN_MS);
       const random = seededRandom(SEED);
       say(`seed ${SEED}; ${ACTORS} actor nodes, ${CHANNELS} channels, each in a shard of its own`);
       for (let round = 0; round < ROUNDS_MAX && !enough(stage.counts); round++) {
@@ -43,7 +43,7 @@ export const zombies: Scenario = {
         if (round === MEMBER_DOWN.to) await member?.start();
         if (round % 5 === 4) say(stage.tally(`after ${round + 1} rounds`));
       }
-      await served(posters, posters);
+      await served(posters, SERVED_WITHIN_MS);
     } catch (error) {
       const { table } = await seat.state();
       for (const poster of posters) poster.stop();
@@ -171,14 +171,14 @@ async function setStage(world: World): Promise<Stage> {
       const left = await putToSleep(first, chosen);
       await Promise.all(chosen.map(({ shard }) => seat.move(shard, second, true)));
       if (owners === 2) {
-        await served(chosen, chosen);
+        await served(chosen, SERVED_WITHIN_MS);
         counts.takeovers += left.length;
       } else {
         counts.takeovers += left.length;
-        await served(chosen, chosen);
+        await served(chosen, SERVED_WITHIN_MS);
         const leftAgain = await putToSleep(second, chosen);
         await Promise.all(chosen.map(({ shard }) => seat.move(shard, third, true)));
-        await served(chosen, chosen);
+        await served(chosen, SERVED_WITHIN_MS);
         counts.takeovers += leftAgain.length;
         counts.takeoversOfThree += leftAgain.filter((poster) => left.includes(poster)).length;
         // The one who slept longest does not always wake first.
@@ -186,11 +186,11 @@ async function setStage(world: World): Promise<Stage> {
         await wake(order[0] as string, random);
         await pause(randomBelow(random, 300));
         await wake(order[1] as string, random);
-        await served(chosen, chosen);
+        await served(chosen, SERVED_WITHIN_MS);
         return;
       }
       await wake(first, random);
-      await served(chosen, chosen);
+      await served(chosen, SERVED_WITHIN_MS);
     },
     tally: (when) =>
       `${when}: ${counts.takeovers} takeovers, ${counts.takeoversOfThree} of them with three owners, ${counts.pauses} pauses, ` +
@@ -202,22 +202,6 @@ async function setStage(world: World): Promise<Stage> {
       }
     },
   };
-}
-
-/** Each of these gets two more acknowledgements. */
-async function served(of: readonly Poster[], all: readonly Poster[]): Promise<void> {
-  const before = new Map(all.map((poster) => [poster, poster.acked.length]));
-  const untilMs = performance.now() + SERVED_WITHIN_MS;
-  const waiting = () => of.filter((poster) => poster.acked.length < (before.get(poster) ?? 0) + 2);
-  while (waiting().length > 0) {
-    if (performance.now() > untilMs) {
-      const late = waiting().map(
-        ({ channelId, shard, outcomes }) => `${channelId} (${shard}) ${[...outcomes].join(" ")}`,
-      );
-      throw new Error(`not served again: ${late.join("; ")}`);
-    }
-    await pause(10);
-  }
 }
 
 function shuffled<T>(random: Random, list: readonly T[]): T[] {
