@@ -21,6 +21,7 @@ export interface StorageSettings {
   readonly requestsWaitingMax: number;
   readonly requestsWaitingBytesMax: number;
   readonly speculateAfterMs: number;
+  readonly verifyLateMs: number;
   readonly pageRowsMax: number;
   readonly pageBytes: number;
   readonly registerWritesMax: number;
@@ -49,6 +50,7 @@ export const storageDefaults: StorageSettings = {
   requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
   requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
   speculateAfterMs: 250, // a read that has no answer is asked of another member: one that is paused does not hold up a node
+  verifyLateMs: 10, // a verify that takes longer is not waited for by what comes after it: some ten times what it takes
   pageRowsMax: 1_000, // rows of one answer of the ring,
   pageBytes: 1_048_576, // fewer where rows are large, so that an answer stays about this size
   registerWritesMax: 64, // of one call in flight at once: what is derived leaves room for messages

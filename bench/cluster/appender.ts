@@ -154,8 +154,7 @@ async function unfenced(): Promise<Way> {
     holds: () => true,
     cover: (log: Covered) =>
       queueMicrotask(() => {
-        log.reading?.();
-        log.covered();
+        log.covered(log.reading?.() ?? 0);
       }),
   };
   const logs = createFencedLogs({ store, fence: granted as unknown as QuorumFence, clock: systemClock });

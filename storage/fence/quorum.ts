@@ -47,8 +47,8 @@ export class QuorumFence implements ShardFence {
     const { clock, settings = storageDefaults, log = silentLogger, leaveOut } = options;
     this.#options = options;
     this.#insistence = { clock, settings, log };
-    const soon = (task: () => void) => clock.soon(task);
-    this.#verifier = new Verifier({ read: (shards) => this.#readRevocations(shards), soon, leaveOut });
+    const read = (shards: ReadonlySet<number>) => this.#readRevocations(shards);
+    this.#verifier = new Verifier({ read, clock, lateMs: settings.verifyLateMs, leaveOut });
   }
 
   get verifyReads(): number {

@@ -105,8 +105,6 @@ class FencedLog implements ChannelLog, Covered {
   #inFlight = false;
   /** Highest id of a completed batch. */
   #completed: number;
-  /** That it was when the read of the fence started that is under way. */
-  #readThrough = 0;
   #settled: number;
   #tail: number;
   #settling: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
@@ -267,12 +265,11 @@ class FencedLog implements ChannelLog, Covered {
     return this.#tenure.shard;
   }
 
-  reading(): void {
-    this.#readThrough = this.#completed;
+  reading(): number {
+    return this.#completed;
   }
 
-  covered(): void {
-    const through = this.#readThrough;
+  covered(through: number): void {
     if (this.#phase !== "open" || through <= this.#settled) return;
     if (!this.#parts.fence.holds(this.#tenure)) return; // lose() has been or will be called
     this.#settled = through;
