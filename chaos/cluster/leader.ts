@@ -88,10 +88,6 @@ async function withConsuls(world: World, started: Services[]): Promise<void> {
       posting.acked() > ackedBefore,
       `traffic has gone on: ${posting.acked() - ackedBefore} posts acknowledged since`,
     );
-    await dying.services.consul.start();
-    const backMs = await until("all three vote again", async () => (await healthy(agent)) === 3, VOTES_WITHIN_MS);
-    world.fact(true, `the killed server is started again: all three are healthy ${ms(backMs)} later`);
-    await served(posters, MOVED_WITHIN_MS);
   } finally {
     await posting.stop();
     await seat.close();
@@ -137,11 +133,4 @@ async function voters({ address }: Consul): Promise<number> {
   type Configuration = { readonly Servers: readonly { readonly Voter: boolean }[] };
   const { Servers } = await ask<Configuration>(address, "/v1/operator/raft/configuration");
   return Servers.filter(({ Voter }) => Voter).length;
-}
-
-async function healthy({ address }: Consul): Promise<number> {
-  type Health = { readonly Servers: readonly { readonly Healthy: boolean; readonly Voter: boolean }[] };
-  const answer = await fetch(`${address}/v1/operator/autopilot/health`); // 429 while not all are well
-  const { Servers } = (await answer.json()) as Health;
-  return Servers.filter(({ Healthy, Voter }) => Healthy && Voter).length;
 }
