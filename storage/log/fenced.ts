@@ -103,8 +103,10 @@ class FencedLog implements ChannelLog, Covered {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #inFlight = false;
-  /** Highest id of a completed batch. */
+  /** Highest id that stands, of an older owner too: the next batch is above it. */
   #completed: number;
+  /** Highest id that a verify may cover: of a completed batch of this tenure, copies among it, or settled when it was found. */
+  #coverable: number;
   #settled: number;
   #tail: number;
   #settling: { readonly promise: Promise<void>; resolve(): void; reject(error: Error): void } | undefined;
@@ -128,6 +130,7 @@ class FencedLog implements ChannelLog, Covered {
     this.#first = !found.mine;
     this.#tail = found.tail;
     this.#completed = found.tail;
+    this.#coverable = found.settled;
     this.#settled = found.settled;
   }
 
@@ -138,10 +141,7 @@ class FencedLog implements ChannelLog, Covered {
     return this.#settled;
   }
   get busy(): boolean {
-    return this.#phase === "open" && (this.#inFlight || this.#waiting.length > 0 || this.#unverified);
-  }
-  get #unverified(): boolean {
-    return !this.#adopting && this.#completed > this.#settled;
+    return this.#phase === "open" && (this.#inFlight || this.#waiting.length > 0 || this.#coverable > this.#settled);
   }
   /** Rows of older owners stand above what is settled, and nothing was written yet. */
   get #adopting(): boolean {
@@ -184,6 +184,7 @@ class FencedLog implements ChannelLog, Covered {
     if (leaveOut === "copies" && this.#copies.length > 0) {
       // Adopted rows count as the log once a verify has looked, as the first draft of the protocol had it.
       this.#copies = [];
+      this.#coverable = this.#completed;
       this.#parts.fence.cover(this);
       return;
     }
@@ -224,6 +225,7 @@ class FencedLog implements ChannelLog, Covered {
     this.#inFlight = false;
     if (this.#phase !== "open") return;
     this.#completed = through;
+    this.#coverable = through;
     this.#parts.fence.cover(this);
     this.#pump();
   }
@@ -266,7 +268,7 @@ class FencedLog implements ChannelLog, Covered {
   }
 
   reading(): number {
-    return this.#completed;
+    return this.#coverable;
   }
 
   covered(through: number): void {
