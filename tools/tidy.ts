@@ -26,13 +26,14 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   gateway: ["proto", "runtime", "storage/accounts"],
   push: ["proto", "runtime", "storage"],
   client: ["proto/client.ts"],
-  "client/service": ["proto"],
+  "client/service": ["proto", "runtime/nats/server.ts"],
 };
 
 /** Doors beside index.ts, and who may use them. */
 const sideDoors: Readonly<Record<string, readonly string[]>> = {
   "proto/client.ts": ["client", "bin", "tools", "bench"],
   "client/node.ts": ["bin", "tools", "bench"],
+  "runtime/nats/server.ts": ["client"],
   "assembly/addresses.ts": ["bin"],
 };
 

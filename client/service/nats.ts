@@ -5,8 +5,6 @@
 //                                                     says that no node took what was sent under the number n
 
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import {
   credsAuthenticator,
@@ -15,6 +13,7 @@ import {
   PermissionViolationError,
 } from "@nats-io/transport-node";
 import { Batch } from "../../proto/index.ts";
+import { hostOf, identityCheck, isRefusal } from "../../runtime/nats/server.ts";
 import { PROTOCOL } from "./calls.ts";
 import { ServiceError, serviceError } from "./errors.ts";
 import type { Connect, Connection, ConnectionEvents } from "./port.ts";
@@ -100,35 +99,11 @@ function credentialsOf(access: NatsAccess, addresses: readonly string[]) {
   };
 }
 
-/** A server that is known by its address alone is called "localhost" by the client, and would have to be it by its certificate. */
-function identityCheck(addresses: readonly string[]) {
-  const hosts = addresses.map((address) =>
-    hostOf(address)
-      .replace(/:\d+$/, "")
-      .replace(/^\[|\]$/g, ""),
-  );
-  const known = hosts.filter((host) => isIP(host) !== 0 || host === "localhost");
-  return (name: string, certificate: PeerCertificate): Error | undefined => {
-    const names = name === "localhost" && known.length > 0 ? known : [name];
-    const errors = names.map((one) => checkServerIdentity(one, certificate));
-    return errors.includes(undefined) ? undefined : errors[0];
-  };
-}
-
-/** For the client and for messages: an address, never a password. */
-function hostOf(address: string): string {
-  const url = URL.parse(address);
-  return url === null || url.host === "" ? address : url.host;
-}
-
-/** It does not let us in, or cannot prove by its certificate that it is who we wanted. */
-const refusal = /authorization|authentication|permission|credential|certificate|SSL routines|support 'tls'/i;
-
 function toServiceError(thrown: unknown, addresses: readonly string[]): ServiceError {
   if (thrown instanceof ServiceError) return thrown;
-  const { name, message } = thrown as Error;
+  const { message } = thrown as Error;
   const where = addresses.map(hostOf).join(", ");
-  const refused = refusal.test(`${name} ${message}`);
+  const refused = isRefusal(thrown as Error);
   return serviceError(refused ? "NATS_REFUSED" : "NATS_UNREACHABLE", {
     message: refused ? `NATS at ${where}: ${message}` : `NATS at ${where} does not answer: ${message}`,
     cause: thrown,

@@ -2,13 +2,12 @@
 // what was not sent while it was away (whoever calls has been told, or its deadline will).
 
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
-import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { credsAuthenticator, connect as dial, PermissionViolationError } from "@nats-io/transport-node";
 import { MadangError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { natsErrors } from "./errors.ts";
+import { hostOf, identityCheck, isRefusal } from "./server.ts";
 
 export interface NatsSettings {
   /** nats://host:port or tls://host:port, several with commas; user and password may stand in it. NATS_URL */
@@ -106,27 +105,10 @@ function accessFrom({ credentialsFile, caFile }: NatsSettings, addresses: readon
   const authenticator =
     credentialsFile === "" ? {} : { authenticator: credsAuthenticator(readFileSync(credentialsFile)) };
   const secure = addresses.some((address) => address.startsWith("tls://"));
-  const servers = addresses.map(hostOf);
   // The client's types do not say so, but it hands all of them to Node.
-  const trust = { checkServerIdentity: identityCheck(servers), ...(caFile === "" ? {} : { caFile }) };
+  const trust = { checkServerIdentity: identityCheck(addresses), ...(caFile === "" ? {} : { caFile }) };
   const tls = secure || caFile !== "" ? { tls: trust } : {};
-  return { servers, ...user, ...pass, ...authenticator, ...tls };
-}
-
-/** A server that is known by its address alone is called "localhost" by the client, and would have to be it by its certificate. */
-function identityCheck(servers: readonly string[]) {
-  const hosts = servers.map((server) => server.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
-  const addresses = hosts.filter((host) => isIP(host) !== 0 || host === "localhost");
-  return (name: string, certificate: PeerCertificate): Error | undefined => {
-    const names = name === "localhost" && addresses.length > 0 ? addresses : [name];
-    const errors = names.map((one) => checkServerIdentity(one, certificate));
-    return errors.includes(undefined) ? undefined : errors[0];
-  };
-}
-
-function hostOf(address: string): string {
-  const url = URL.parse(address);
-  return url === null || url.host === "" ? address : url.host;
+  return { servers: addresses.map(hostOf), ...user, ...pass, ...authenticator, ...tls };
 }
 
 /** For messages: addresses, never passwords. */
@@ -134,15 +116,12 @@ function withoutSecrets(url: string): string {
   return url.split(",").map(hostOf).join(", ");
 }
 
-/** It does not let us in, or cannot prove by its certificate that it is who we wanted. */
-const refusal = /authorization|authentication|permission|credential|certificate|SSL routines|support 'tls'/i;
-
 function toNatsError(thrown: unknown, settings: NatsSettings): MadangError {
   if (thrown instanceof MadangError) return thrown;
   const error = thrown as Error;
   const where = withoutSecrets(settings.url);
-  const refused = refusal.test(`${error.name} ${error.message}`);
-  if (refused) return natsErrors.NATS_REFUSED({ cause: thrown, message: `NATS at ${where}: ${error.message}` });
+  if (isRefusal(error))
+    return natsErrors.NATS_REFUSED({ cause: thrown, message: `NATS at ${where}: ${error.message}` });
   return natsErrors.NATS_UNREACHABLE({ cause: thrown, message: `NATS at ${where} does not answer: ${error.message}` });
 }
 
