@@ -304,7 +304,7 @@ export class Host implements Surroundings {
   async release(tenure: Tenure): Promise<void> {
     const state = this.#shards[tenure.shard];
     if (state === undefined || state.tenure.epoch !== tenure.epoch) return;
-    this.#shards[tenure.shard] = { phase: "leaving", tenure };
+    this.#shards[tenure.shard] = { phase: "leaving", tenure: state.tenure };
     const leaving = this.#ofShard(tenure);
     const left = Promise.all(leaving.map((activation) => this.#letGo(activation)));
     await Promise.race([left, pause(this.clock, this.settings.handoffMs)]); // then the fence covers the rest

@@ -86,11 +86,13 @@ export class CqlClient {
     }
   }
 
-  /** One or several, of one partition, so that all of it lands on a replica, or nothing. */
-  write(statements: readonly Statement[], bytes: number, written: Written): Promise<unknown> {
-    written.writes += 1;
-    written.rows += statements.length;
-    written.bytes += bytes;
+  /** One or several, of one partition, so that all of it lands on a replica, or nothing. `written` counts it. */
+  write(statements: readonly Statement[], bytes: number, written?: Written): Promise<unknown> {
+    if (written !== undefined) {
+      written.writes += 1;
+      written.rows += statements.length;
+      written.bytes += bytes;
+    }
     return this.#admission.run(bytes, () => this.#write(statements), written);
   }
 

@@ -70,7 +70,6 @@ export interface CqlQuorumStore extends QuorumStore {
 export function createCqlQuorumStore(client: CqlClient, settings: StorageSettings): CqlQuorumStore {
   const ttlS = Math.ceil(settings.revocationKeptMs / 1_000);
   const written = nothingWritten();
-  const cleaned = nothingWritten();
 
   return {
     written,
@@ -85,7 +84,7 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     async deleteClaims(shard, claims) {
       if (claims.length === 0) return;
       const deletions = claims.map((claim) => deletionOf(shard, claim));
-      await client.write(deletions, 0, cleaned);
+      await client.write(deletions, 0);
     },
     async insertRevocation(owner, shard, epoch) {
       const params = [owner, shard, epoch, bigint(stamp(epoch, 0)), ttlS];
@@ -130,25 +129,11 @@ function statementsOf({ channelId, bucket, tombstone, rows, timestamp }: CellBat
     const params = [bigint(tombstone.timestamp), channelId, bucket, bigint(tombstone.above)];
     statements.push({ query: DELETE_ABOVE, params });
   }
-  const written = stampBytes(timestamp);
+  const written = bigint(timestamp);
   for (const { id, cell } of rows) {
     statements.push({ query: INSERT_CELL, params: [channelId, bucket, bigint(id), blob(cell), written] });
   }
   return statements;
-}
-
-/** There are few at a time: one for each epoch that a shard of this node has. */
-const stamps = new Map<number, Buffer>();
-const STAMPS_MAX = 4_096;
-
-function stampBytes(timestamp: number): Buffer {
-  let bytes = stamps.get(timestamp);
-  if (bytes === undefined) {
-    if (stamps.size >= STAMPS_MAX) stamps.clear();
-    bytes = bigint(timestamp);
-    stamps.set(timestamp, bytes);
-  }
-  return bytes;
 }
 
 function cellOf({ message_id, record, written }: StoredCell): CellRow {

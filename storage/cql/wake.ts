@@ -4,7 +4,7 @@
 
 import type { WakeList, WakeRow } from "../wake/port.ts";
 import { type Attempts, attempt } from "./attempts.ts";
-import { bigint, type CqlClient, nothingWritten, type Statement } from "./client.ts";
+import { bigint, type CqlClient, type Statement } from "./client.ts";
 import { deletionStamp, rowStamp, type WakeDeletion, WakeRows } from "./wake-rows.ts";
 
 const INSERT = "INSERT INTO wake (shard, epoch, slot, actor) VALUES (?, ?, ?, ?) USING TIMESTAMP ?";
@@ -23,7 +23,6 @@ const ROW_BYTES = 128;
 export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeList {
   const { pageRowsMax, batchRowsMax } = attempts.settings;
   const known = new WakeRows();
-  const written = nothingWritten();
   const paging = { rowsFirst: pageRowsMax, bytesOf: () => ROW_BYTES };
 
   return {
@@ -32,7 +31,7 @@ export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeLi
       const params = [tenure.shard, row.epoch, slot, actor, bigint(rowStamp(row))];
       known.began(tenure.shard, row);
       try {
-        await attempt(attempts, "write", () => client.write([{ query: INSERT, params }], ROW_BYTES, written));
+        await attempt(attempts, "write", () => client.write([{ query: INSERT, params }], ROW_BYTES));
       } catch (error) {
         known.failed(tenure.shard, row);
         throw error;
@@ -50,7 +49,7 @@ export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeLi
       const statements = known.remove(shard, rows).map((deletion) => statementOf(shard, deletion));
       for (let from = 0; from < statements.length; from += batchRowsMax) {
         const some = statements.slice(from, from + batchRowsMax);
-        await attempt(attempts, "write", () => client.write(some, some.length * ROW_BYTES, written));
+        await attempt(attempts, "write", () => client.write(some, some.length * ROW_BYTES));
       }
     },
   };
