@@ -406,6 +406,18 @@ describe("many moves", () => {
     await rig.clock.advance(10_000);
     rig.join("d");
     expect(await settled(rig, 10_000)).toBeGreaterThan(rig.settings.arrivalMs);
+    expect(leader(rig).cluster.stats().handoffMs.count).toBe(0);
+  });
+
+  it("are counted with the time that they took, also those that were not waited for", async () => {
+    const rig = await three({ shards: 64, arrivalTakesMs: () => 7_000 });
+    await rig.clock.advance(10_000);
+    rig.join("d");
+    await settled(rig, 20_000);
+    await rig.clock.advance(10_000);
+    const { handoffMs } = leader(rig).cluster.stats();
+    expect(handoffMs.count).toBeGreaterThanOrEqual(14);
+    expect(handoffMs.max).toBeGreaterThan(7_000);
   });
 });
 

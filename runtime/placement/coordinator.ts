@@ -66,6 +66,7 @@ interface Arriving {
   readonly epoch: number;
   /** When its owner was asked to hand it off; undefined where nobody was. */
   readonly askedAtMs: number | undefined;
+  /** It is waited for no longer. */
   readonly untilMs: number;
 }
 
@@ -393,7 +394,6 @@ export class Coordinator {
     if (this.#phase !== "working") return;
     const nowMs = this.#options.clock.monotonicMs();
     this.#tendHandoffs(new Set(this.#options.candidates().map(({ nodeId }) => nodeId)), nowMs);
-    for (const [shard, { untilMs }] of this.#arriving) if (nowMs >= untilMs) this.#arriving.delete(shard);
     for (const [shard, { untilMs, reject }] of this.#waiters) {
       if (nowMs < untilMs) continue;
       this.#waiters.delete(shard);
@@ -416,8 +416,15 @@ export class Coordinator {
     const { orphans, moves } = plan(owners, nodes, this.#options.settings.unfairShare);
     for (const { shard, to } of orphans) this.#change(shard, to, "orphans");
     const underWay = (shard: number) => this.#handoffs.has(shard) || this.#pending.has(shard);
-    const room = Math.max(0, this.#options.settings.movesAtOnce - this.#handoffs.size - this.#arriving.size); // (C6)
+    const room = Math.max(0, this.#options.settings.movesAtOnce - this.#onTheWay()); // (C6)
     this.#begin(moves.filter(({ shard }) => !underWay(shard)).slice(0, room));
+  }
+
+  #onTheWay(): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    let count = this.#handoffs.size;
+    for (const { untilMs } of this.#arriving.values()) if (nowMs < untilMs) count += 1;
+    return count;
   }
 
   /** In the next write. */
