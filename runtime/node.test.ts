@@ -480,6 +480,33 @@ describe("when a shard moves", () => {
     expect(new Set(activations)).toEqual(new Set([`${from}/1`, `${to}/1`]));
   });
 
+  it("an actor that comes up while its shard leaves runs nothing there", async () => {
+    const neighbour = names.find((id) => id !== "1" && shardOf(id, SHARDS) === shardOf("1", SHARDS)) as string;
+    const ran: string[] = [];
+    const { ask, cluster, clock, ownerOf } = await rig(2, async (context, node) => {
+      if (context.id === neighbour) await new Promise<void>((resolve) => context.clock.after(500, resolve));
+      return {
+        ask() {
+          ran.push(`${node}/${context.id}`);
+          return reply(1);
+        },
+        // So that the shard is still on its way when the other one is up.
+        deactivate: () => new Promise<void>((resolve) => context.clock.after(1_000, resolve)),
+      };
+    });
+    const from = ownerOf("1");
+    const to = from === "n0" ? "n1" : "n0";
+    void ask(0, "1");
+    await clock.advance(10);
+    const answered = ask(0, neighbour);
+    await clock.advance(10);
+    const moved = cluster.move(shardOf("1", SHARDS), to);
+    await clock.advance(2_000);
+    await moved;
+    await answered;
+    expect(ran).toEqual([`${from}/1`, `${to}/${neighbour}`]);
+  });
+
   it("calls that were turned away go out again as soon as the new owner is known, in their order", async () => {
     const answered: number[] = [];
     const { nodes, cluster, clock, ownerOf } = await rig(3, (context) => ({

@@ -4,7 +4,7 @@ import { createVirtualClock } from "../virtual-clock.ts";
 import type { Candidate } from "./balance.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { ControlBody } from "./messages.ts";
-import { placementDefaults as settings } from "./settings.ts";
+import { type PlacementSettings, placementDefaults as settings } from "./settings.ts";
 import { newStats } from "./stats.ts";
 import { createMemoryStore } from "./store-memory.ts";
 import { decodeTable, type ShardTable } from "./table.ts";
@@ -12,7 +12,7 @@ import { type CoordinatorValue, encodeValue } from "./values.ts";
 
 const SHARDS = 4;
 
-async function lead() {
+async function lead(own: Partial<PlacementSettings> = {}) {
   const clock = createVirtualClock();
   const memory = createMemoryStore({ clock, delayMs: 2 });
   const store = memory.connect("me");
@@ -27,7 +27,7 @@ async function lead() {
     {
       nodeId: "me",
       shardCount: SHARDS,
-      settings,
+      settings: { ...settings, ...own },
       clock,
       store,
       log: silentLogger,
@@ -103,6 +103,25 @@ describe("the coordinator", () => {
     await clock.advance(3_000);
     expect(state.table).toEqual(stored());
     expect(state.table?.owners[shard]).toMatchObject({ nodeId: "you", epoch: 2 });
+  });
+
+  it("(C6) holds a place for a shard until its new owner serves this tenure of it, and not one before", async () => {
+    const { clock, coordinator, sent, stored, nodes } = await lead({ movesAtOnce: 1 });
+    const all = [0, 1, 2, 3];
+    const epochs = () => stored().owners.map(({ epoch }) => epoch);
+    coordinator.serving({ shards: all, epochs: epochs() });
+    nodes[1] = { ...(nodes[1] as Candidate), draining: true };
+    const asked = () => sent.flatMap(({ beginHandoff }) => beginHandoff?.tenures?.shards ?? []);
+    coordinator.tick();
+    const [first = -1] = asked();
+    expect(asked()).toEqual([first]);
+    coordinator.handoffDone("you", { shards: [first], epochs: [1] });
+    await clock.advance(100);
+    expect(stored().owners[first]).toEqual({ nodeId: "me", epoch: 2 });
+    coordinator.serving({ shards: [first], epochs: [1] });
+    expect(new Set(asked())).toEqual(new Set([first]));
+    coordinator.serving({ shards: [first], epochs: [2] });
+    expect(new Set(asked()).size).toBe(2);
   });
 
   it("asks for a hand-off each second, and moves the shard once, however often it is answered", async () => {
