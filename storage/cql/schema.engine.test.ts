@@ -67,6 +67,22 @@ describe("the schema", () => {
     await stores.close();
   });
 
+  it("lets no read wait for a member that is gone: after a fixed time, or at once, it asks another", async () => {
+    const { driver } = await connect(
+      { contactPoints, keyspace: ring.keyspace },
+      undefined,
+      storageDefaults,
+      silentLogger,
+    );
+    const query = "SELECT table_name, speculative_retry FROM system_schema.tables WHERE keyspace_name = ?";
+    const { rows } = await driver.execute(query, [ring.keyspace]);
+    await driver.shutdown();
+    const found = new Map(rows.map((row) => [row.table_name as string, row.speculative_retry as string]));
+    expect([found.get("claims"), found.get("revocations")]).toEqual(["ALWAYS", "ALWAYS"]);
+    const others = ["messages", "head", "inbox", "presence", "wake", "identity"];
+    expect(others.map((table) => found.get(table)).filter((after) => !/^50(\.0)?ms$/i.test(after ?? ""))).toEqual([]);
+  });
+
   it("goes on from the version that it finds", { timeout: 120_000 }, async () => {
     const keyspace = fresh();
     const first = [["CREATE TABLE IF NOT EXISTS a (id int PRIMARY KEY)"]];

@@ -11,11 +11,24 @@ const GRACE_S = 864_000;
 /** A deleted wake row that comes back only wakes an actor that has nothing to do, so a day is plenty. */
 const WAKE_GRACE_S = 86_400;
 
-const table = (name: string, columns: string, comment: string, order?: string, graceS = GRACE_S) =>
-  `CREATE TABLE IF NOT EXISTS ${name} (${columns}) WITH ` +
-  (order === undefined ? "" : `CLUSTERING ORDER BY (${order}) AND `) +
-  `comment = '${comment}' AND compaction = {'class': 'LeveledCompactionStrategy'} ` +
-  `AND gc_grace_seconds = ${graceS} AND speculative_retry = '99PERCENTILE'`;
+/** When a read asks the replica that its quorum can do without (docs/decisions/0023). */
+const THIRD_REPLICA = { atOnce: "ALWAYS", late: "50ms" } as const;
+
+interface TableOptions {
+  readonly order?: string;
+  readonly graceS?: number;
+  readonly third?: keyof typeof THIRD_REPLICA;
+}
+
+const table = (name: string, columns: string, comment: string, options: TableOptions = {}) => {
+  const { order, graceS = GRACE_S, third = "late" } = options;
+  return (
+    `CREATE TABLE IF NOT EXISTS ${name} (${columns}) WITH ` +
+    (order === undefined ? "" : `CLUSTERING ORDER BY (${order}) AND `) +
+    `comment = '${comment}' AND compaction = {'class': 'LeveledCompactionStrategy'} ` +
+    `AND gc_grace_seconds = ${graceS} AND speculative_retry = '${THIRD_REPLICA[third]}'`
+  );
+};
 
 const registers = (family: RegisterFamily, comment: string) =>
   table(family, "owner text, name text, value blob, PRIMARY KEY (owner, name)", comment);
@@ -27,18 +40,19 @@ export const steps: readonly (readonly string[])[] = [
       "claims",
       "shard int, epoch int, owner text, PRIMARY KEY (shard, epoch, owner)",
       "who has claimed a shard; the highest epoch is its owner",
-      "epoch DESC, owner ASC",
+      { order: "epoch DESC, owner ASC", third: "atOnce" },
     ),
     table(
       "revocations",
       "owner text, shard int, epoch int, PRIMARY KEY (owner, shard)",
       "which shards a node incarnation has lost, and to which epoch",
+      { third: "atOnce" }, // few reads of few rows, and every promise waits for one
     ),
     table(
       "messages",
       "channel_id text, bucket int, message_id bigint, record blob, PRIMARY KEY ((channel_id, bucket), message_id)",
       "the log of a channel, the only truth; written with stamps of epochs only, never with a clock",
-      "message_id DESC",
+      { order: "message_id DESC" },
     ),
     registers("head", "of a channel: its snapshot, and how far it was fanned out"),
     registers("inbox", "of a user: a pointer a channel, and what was read and delivered"),
@@ -47,8 +61,7 @@ export const steps: readonly (readonly string[])[] = [
       "wake",
       "shard int, epoch int, slot int, actor text, PRIMARY KEY (shard, epoch, slot, actor)",
       "actors with unfinished business, for the next owner of their shard",
-      undefined,
-      WAKE_GRACE_S,
+      { graceS: WAKE_GRACE_S },
     ),
     table(
       "identity",
