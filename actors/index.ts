@@ -77,7 +77,8 @@ export function createChat(options: ChatOptions): Chat {
       defineActor({
         service: ChannelService,
         passivateAfterMs: settings.channelPassivateAfterMs,
-        activate: (context) => Channel.activate(context, ports().channel),
+        readAhead: (context) => Channel.readAhead(context, ports().channel),
+        activate: (context, head) => Channel.activate(context, ports().channel, head),
       }),
       defineActor({
         service: UserService,

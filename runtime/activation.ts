@@ -89,6 +89,7 @@ export class Activation implements ActorContext {
   readonly kind: Kind;
   readonly id: string;
   readonly tenure: Tenure;
+  readonly activatedFor: string;
   readonly #host: Surroundings;
   phase: Phase = "activating";
   actor: Actor | undefined;
@@ -106,10 +107,11 @@ export class Activation implements ActorContext {
   firstTimer: ActorTimer | undefined;
   #drained: (() => void) | undefined;
 
-  constructor(kind: Kind, id: string, tenure: Tenure, host: Surroundings) {
+  constructor(kind: Kind, id: string, tenure: Tenure, activatedFor: string, host: Surroundings) {
     this.kind = kind;
     this.id = id;
     this.tenure = tenure;
+    this.activatedFor = activatedFor;
     this.#host = host;
     this.lastUsedMs = host.sweptAtMs;
   }

@@ -73,6 +73,8 @@ export interface ActorContext {
   readonly id: string;
   readonly shard: number;
   readonly epoch: number;
+  /** The method that somebody waits for while it is activated; "" if nobody does. */
+  readonly activatedFor: string;
   readonly clock: Clock;
   readonly random: Random;
   /** Runs `task` as a turn of this actor, unless it has left memory by then. */
@@ -88,14 +90,21 @@ export interface ActorContext {
   verify(): Promise<void>;
 }
 
-export interface ActorDefinition<S extends ServiceDescriptor = ServiceDescriptor> {
+export interface ActorDefinition<S extends ServiceDescriptor = ServiceDescriptor, Ahead = unknown> {
   readonly service: S;
   /** Idle for so long, the actor leaves memory. */
   readonly passivateAfterMs: number;
-  activate(context: ActorContext): (Handlers<S> & Lifecycle) | Promise<Handlers<S> & Lifecycle>;
+  /**
+   * What may be read while the shard is still being claimed, and an older owner may still be writing: nothing that could be too
+   * low for the actor to be right. activate() is given it.
+   */
+  readAhead?(context: ActorContext): Promise<Ahead>;
+  activate(context: ActorContext, ahead: Ahead): (Handlers<S> & Lifecycle) | Promise<Handlers<S> & Lifecycle>;
 }
 
 /** Gives the definition its types; there is no registry behind it. */
-export function defineActor<S extends ServiceDescriptor>(definition: ActorDefinition<S>): ActorDefinition<S> {
+export function defineActor<S extends ServiceDescriptor, Ahead = unknown>(
+  definition: ActorDefinition<S, Ahead>,
+): ActorDefinition<S, Ahead> {
   return definition;
 }

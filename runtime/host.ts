@@ -139,7 +139,7 @@ export class Host implements Surroundings {
     const activation = kind.activations.get(id);
     if (activation !== undefined) activation.enqueue(mail);
     else {
-      const fresh = this.#activate(kind, id);
+      const fresh = this.#activate(kind, id, mail.method.name);
       if (fresh === undefined) this.#notHere(kind, id, mail);
       else fresh.enqueue(mail);
     }
@@ -198,12 +198,12 @@ export class Host implements Surroundings {
 
   // ---- activation
 
-  #activate(kind: Kind, id: string): Activation | undefined {
+  #activate(kind: Kind, id: string, activatedFor = ""): Activation | undefined {
     const state = this.#shards[shardOf(id, this.settings.shardCount)];
     if (state === undefined || state.phase === "leaving") return undefined;
     const parked = kind.parked.get(id);
     if (parked !== undefined && parked.untilMs > this.clock.monotonicMs()) return undefined;
-    const activation = new Activation(kind, id, state.tenure, this);
+    const activation = new Activation(kind, id, state.tenure, activatedFor, this);
     kind.activations.set(id, activation);
     void this.#bringUp(activation);
     return activation;
@@ -212,8 +212,11 @@ export class Host implements Surroundings {
   async #bringUp(activation: Activation): Promise<void> {
     const { kind } = activation;
     try {
-      await this.#claimed(activation.tenure);
-      const actor = await this.#activating(() => kind.definition.activate(activation));
+      const { definition } = kind;
+      const claimed = this.#claimed(activation.tenure);
+      const reading = definition.readAhead && this.#activating(() => definition.readAhead?.(activation));
+      const [ahead] = await Promise.all([reading, claimed]);
+      const actor = await this.#activating(() => definition.activate(activation, ahead));
       if (activation.phase !== "activating") return; // the shard was lost meanwhile
       kind.stats.activated += 1;
       kind.parked.delete(activation.id);

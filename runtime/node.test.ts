@@ -480,6 +480,54 @@ describe("when a shard moves", () => {
     expect(new Set(activations)).toEqual(new Set([`${from}/1`, `${to}/1`]));
   });
 
+  it("what an actor reads ahead is read while its shard is claimed; it comes up after both, and knows what for", async () => {
+    const clock = createVirtualClock();
+    const cluster = createMemoryCluster({ clock, shardCount: SHARDS, networkDelayMs: 1 });
+    const order: string[] = [];
+    const after = (delayMs: number, what: string) =>
+      new Promise<void>((resolve) => {
+        clock.after(delayMs, () => {
+          order.push(what);
+          resolve();
+        });
+      });
+    const definition = defineActor({
+      service: PresenceService,
+      passivateAfterMs: 60_000,
+      async readAhead({ activatedFor }) {
+        order.push(`reads ahead for ${activatedFor}`);
+        await after(50, "has read");
+        return `read for ${activatedFor}`;
+      },
+      async activate(_context, ahead) {
+        order.push(ahead);
+        return { ask: () => reply(1) } as unknown as Handlers<typeof PresenceService>;
+      },
+    });
+    const node = createNode({
+      nodeId: "n0",
+      settings: { ...runtimeDefaults, shardCount: SHARDS },
+      clock,
+      random: seededRandom(7),
+      log: silentLogger,
+      ...cluster.join("n0", ["actors"]),
+      fence: { ...openFence, claim: () => after(100, "is claimed") },
+      wake: wakeListIn(new Map()),
+      actors: [definition as unknown as ActorDefinition],
+      tracer: noTracer,
+    });
+    cluster.spread();
+    const answer = node.references(PresenceService)("1").ask({ askerId: 0 });
+    await clock.advance(200);
+    await answer;
+    const claims = order.filter((what) => what === "is claimed");
+    expect(order.filter((what) => what !== "is claimed")).toEqual(["reads ahead for ask", "has read", "read for ask"]);
+    expect(claims).toHaveLength(SHARDS);
+    expect(order.indexOf("read for ask")).toBeGreaterThan(order.indexOf("is claimed"));
+    expect(order.indexOf("has read")).toBeLessThan(order.indexOf("is claimed"));
+    await node.close();
+  });
+
   it("an actor that comes up while its shard leaves runs nothing there", async () => {
     const neighbour = names.find((id) => id !== "1" && shardOf(id, SHARDS) === shardOf("1", SHARDS)) as string;
     const ran: string[] = [];

@@ -5,6 +5,7 @@
 // (C3) What is decided, is decided by the tail: who was removed by an entry in flight is no member for the next one.
 // (C4) The snapshot never covers an entry whose fan-out is not confirmed, so that a successor can work out its audience.
 // (C5) Nothing leaves before the wake row that covers it is durable.
+// (C6) The head is read beside the claim. It only rises, so what is too old makes the replay longer and nothing else.
 
 import {
   type AnnounceRequest,
@@ -47,7 +48,7 @@ import {
   type Tracer,
   type Turn,
 } from "../../runtime/index.ts";
-import type { ChannelLog, ChannelLogStore, RegisterStore } from "../../storage/index.ts";
+import type { ChannelLog, ChannelLogStore, Register, RegisterStore } from "../../storage/index.ts";
 import { checkContent, contentDigest, countsAsUnread, nextOrdinalOf, targetOf } from "../content.ts";
 import { chatErrors } from "../errors.ts";
 import { typingFrame } from "../frames.ts";
@@ -85,6 +86,13 @@ const nobody: readonly number[] = [];
 /** The author of what no user has written, and the asker that is the house itself. */
 const SYSTEM = 0;
 const theHouse = { visibleFrom: 1 };
+/** Methods that append something, nearly always. */
+const APPENDS: ReadonlySet<string> = new Set<keyof Handlers<typeof ChannelService>>([
+  "post",
+  "announce",
+  "create",
+  "change",
+]);
 
 export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   readonly #context: ActorContext;
@@ -101,9 +109,15 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   #pendingSnapshot: { readonly id: number; readonly value: Uint8Array } | undefined;
   #quiet: (() => void) | undefined;
 
-  static async activate(context: ActorContext, ports: ChannelPorts): Promise<Channel> {
+  /** (C6) */
+  static readAhead(context: ActorContext, ports: ChannelPorts): Promise<Register[]> {
+    // So that whoever appends finds the row there (C5). Where nothing is appended in the end, it is swept.
+    if (APPENDS.has(context.activatedFor)) context.wakeOnFailover()?.catch(() => undefined);
+    return ports.registers.read("head", context.id);
+  }
+
+  static async activate(context: ActorContext, ports: ChannelPorts, registers: readonly Register[]): Promise<Channel> {
     const channelId = context.id;
-    const registers = await ports.registers.read("head", channelId);
     const snapshot = registers.find((register) => register.name === "snapshot");
     const state = snapshot === undefined ? emptyChannel(channelId) : decodeSnapshot(channelId, snapshot.value);
     const fannedOut = registers.find((register) => register.name === "fanned_out")?.timestamp ?? 0;

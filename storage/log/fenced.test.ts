@@ -5,39 +5,85 @@ import { createReplicas, fairWeather } from "../memory/replicas.ts";
 import { storageDefaults } from "../settings.ts";
 import { createFencedLogs } from "./fenced.ts";
 
-it("a new owner that replays a log above its hint reads nothing but what it read to find the tail", async () => {
+async function threeReplicas() {
   const replicas = createReplicas({ clock, random: seededRandom(1), weather: fairWeather, timeoutMs: 50 });
   const open = async (owner: string, epoch: number, hint: number) => {
     const read: string[] = [];
     const store = replicas.storeFor(owner);
     const { readCells } = store;
-    store.readCells = (channelId, bucket, from, to) => {
-      read.push(`${from}–${to}`);
-      return readCells(channelId, bucket, from, to);
+    store.readCells = async (channelId, bucket, from, to) => {
+      const cells = await readCells(channelId, bucket, from, to);
+      read.push(`${from}–${to}: ${cells.length}`);
+      return cells;
     };
     const fence = new QuorumFence({ store, owner, clock });
     const tenure = { shard: 1, epoch };
     await fence.claim(tenure);
     let onSettled = (_through: number) => {};
     const events = { onSettled: (through: number) => onSettled(through), onLost() {} };
-    const logs = createFencedLogs({ store, fence, clock, identityOf: () => undefined });
+    const identityOf = (record: Uint8Array) => Buffer.from(record).toString();
+    const logs = createFencedLogs({ store, fence, clock, identityOf });
     const log = await logs.open("g1", tenure, events, hint);
     const settled = (through: number) =>
       new Promise<void>((resolve) => {
         onSettled = (reached) => reached >= through && resolve();
       });
-    return { log, read, settled };
+    const append = (count: number) => {
+      for (let i = 0; i < count; i++) log.append(Buffer.from(`m${log.tail + 1}`));
+    };
+    return { log, read, settled, append };
   };
+  const writeStray = (id: number, text: string) => {
+    const cell = Buffer.concat([Buffer.alloc(8), Buffer.from(text)]);
+    const rows = [{ id, cell }];
+    return replicas
+      .storeFor("one#1")
+      .writeCells({ channelId: "g1", bucket: 0, tombstone: undefined, rows, timestamp: stamp(1, 1) });
+  };
+  return { open, writeStray };
+}
+
+it("a new owner that replays a log above its hint reads nothing but what it read to find the tail", async () => {
+  const { open } = await threeReplicas();
   const first = await open("one#1", 1, 0);
   const done = first.settled(200);
-  for (let i = 1; i <= 200; i++) first.log.append(Buffer.from(`m${i}`));
+  first.append(200);
   await done;
 
   const { log, read } = await open("other#1", 2, 120);
   const rows: string[] = [];
   for await (const { record } of log.replay(121)) rows.push(Buffer.from(record).toString());
   expect(rows).toEqual(Array.from({ length: 80 }, (_, i) => `m${121 + i}`));
-  expect(read).toEqual(["1–1000"]);
+  expect(read).toEqual(["120–1000: 81", "1–119: 119"]);
+});
+
+it("a new owner whose hint is the tail reads one row, however many lie below; where a bucket begins above it, that as well", async () => {
+  const { open } = await threeReplicas();
+  const first = await open("one#1", 1, 0);
+  const half = first.settled(200);
+  first.append(200);
+  await half;
+  const second = await open("other#1", 2, 200);
+  expect([second.log.tail, second.log.settled]).toEqual([200, 200]);
+  expect(second.read).toEqual(["200–1000: 1"]);
+  const full = second.settled(1_000);
+  second.append(800);
+  await full;
+  const third = await open("third#1", 3, 1_000);
+  expect([third.log.tail, third.log.settled]).toEqual([1_000, 1_000]);
+  expect(third.read).toEqual(["1000–1000: 1", "1001–2000: 0"]);
+});
+
+it("a row above the hint that repeats one below it is not of the log", async () => {
+  const { open, writeStray } = await threeReplicas();
+  const first = await open("one#1", 1, 0);
+  const done = first.settled(5);
+  first.append(5);
+  await done;
+  await writeStray(6, "m2"); // the rest of a batch that an older owner had sent again
+  const { log, read } = await open("other#1", 2, 5);
+  expect([log.tail, log.settled]).toEqual([5, 5]);
+  expect(read).toEqual(["5–1000: 2", "1–4: 4"]);
 });
 
 it("rows of an older owner are not settled while the write that copies them has an unknown outcome, however often the fence is asked", async () => {

@@ -28,34 +28,53 @@ export interface TailOptions {
 
 /** Resolves to a higher epoch when one was met: the tenure is lost. */
 export async function findTail(options: TailOptions): Promise<FoundTail | { readonly higherEpoch: number }> {
-  const { store, channelId, tenure, hint, bucketRows, leaveOut } = options;
-  const rows: CellRow[] = [];
-  const identities = new Set<string>();
-  let bucket = bucketOf(Math.max(hint, 1), bucketRows);
-  let next = bucket * bucketRows + 1;
-  for (let ended = false; !ended; bucket++) {
-    const cells = await store.readCells(channelId, bucket, next, (bucket + 1) * bucketRows);
-    const higherEpoch = Math.max(0, ...cells.map((row) => epochOf(row.writetime)));
-    if (higherEpoch > tenure.epoch && leaveOut !== "higherRowIsLost") return { higherEpoch };
-    for (const row of cells) {
-      const identity = options.identityOf(recordOf(row.cell));
-      const repeated = identity !== undefined && identities.has(identity) && leaveOut !== "stopAtRepeated";
-      if (row.id !== next || repeated) {
-        ended = true;
-        break;
-      }
-      if (identity !== undefined) identities.add(identity);
-      rows.push(row);
-      next += 1;
-    }
-    if (next <= (bucket + 1) * bucketRows) ended = true;
-  }
+  const { tenure, hint, leaveOut } = options;
+  const { start, cells } = await readCells(options);
+  const higherEpoch = Math.max(0, ...cells.map((row) => epochOf(row.writetime)));
+  if (higherEpoch > tenure.epoch && leaveOut !== "higherRowIsLost") return { higherEpoch };
+  const rows = standing(start, cells, options);
+  const tail = start + rows.length - 1;
   const last = rows.at(-1);
-  const tail = next - 1;
   if (last === undefined) return { tail, settled: tail, rows, mine: false };
   const mine = epochOf(last.writetime) === tenure.epoch;
   const settled = mine ? tail : Math.min(tail, Math.max(settledMark(last.cell), hint));
   return { tail, settled, rows, mine };
+}
+
+/**
+ * From the hint upwards as long as buckets are full. What is below the hint in its bucket is settled and stands, and is read only
+ * if there is something above that may repeat it.
+ */
+async function readCells(options: TailOptions): Promise<{ readonly start: number; readonly cells: CellRow[] }> {
+  const { store, channelId, hint, bucketRows } = options;
+  const from = Math.max(hint, 1);
+  const bucketStart = bucketOf(from, bucketRows) * bucketRows + 1;
+  const cells: CellRow[] = [];
+  for (let next = from; ; ) {
+    const bucket = bucketOf(next, bucketRows);
+    const through = (bucket + 1) * bucketRows;
+    const found = await store.readCells(channelId, bucket, next, through);
+    cells.push(...found);
+    if (found.length <= through - next) break; // a gap
+    next = through + 1;
+  }
+  if (from === bucketStart || (cells.length === 1 && cells[0]?.id === from)) return { start: from, cells };
+  const below = await store.readCells(channelId, bucketOf(from, bucketRows), bucketStart, from - 1);
+  return { start: bucketStart, cells: [...below, ...cells] };
+}
+
+/** Those of the cells, which ascend, that are the log: up to the first gap, or to a send that stands lower already. */
+function standing(start: number, cells: readonly CellRow[], { identityOf, leaveOut }: TailOptions): CellRow[] {
+  const rows: CellRow[] = [];
+  const identities = new Set<string>();
+  for (const row of cells) {
+    if (row.id !== start + rows.length) break;
+    const identity = identityOf(recordOf(row.cell));
+    if (identity !== undefined && identities.has(identity) && leaveOut !== "stopAtRepeated") break;
+    if (identity !== undefined) identities.add(identity);
+    rows.push(row);
+  }
+  return rows;
 }
 
 function epochOf(writetime: number): number {
