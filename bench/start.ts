@@ -95,7 +95,7 @@ async function fill(folder: string): Promise<void> {
         },
         onLost() {},
       };
-      return stores.logs.open(`g${at + 1}`, tenure, events, 0);
+      return stores.logs.open(`g${at + 1}`, tenure, events);
     }),
   );
   for (let sent = 0; sent < MESSAGES; ) {

@@ -48,7 +48,7 @@ import {
   type Tracer,
   type Turn,
 } from "../../runtime/index.ts";
-import type { ChannelLog, ChannelLogStore, Register, RegisterStore } from "../../storage/index.ts";
+import type { ChannelLog, ChannelLogStore, Register, RegisterStore, RegisterWrite } from "../../storage/index.ts";
 import { checkContent, contentDigest, countsAsUnread, nextOrdinalOf, targetOf } from "../content.ts";
 import { chatErrors } from "../errors.ts";
 import { typingFrame } from "../frames.ts";
@@ -118,9 +118,11 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
 
   static async activate(context: ActorContext, ports: ChannelPorts, registers: readonly Register[]): Promise<Channel> {
     const channelId = context.id;
-    const snapshot = registers.find((register) => register.name === "snapshot");
+    const find = (name: string) => registers.find((register) => register.name === name);
+    const snapshot = find("snapshot");
     const state = snapshot === undefined ? emptyChannel(channelId) : decodeSnapshot(channelId, snapshot.value);
-    const fannedOut = registers.find((register) => register.name === "fanned_out")?.timestamp ?? 0;
+    const fannedOut = find("fanned_out")?.timestamp ?? 0;
+    const settled = Math.max(find("settled")?.timestamp ?? 0, state.lastId);
     const opening: { channel: Channel | undefined; settledEarly: number } = { channel: undefined, settledEarly: 0 };
     const log = await ports.logs.open(
       channelId,
@@ -133,7 +135,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
         // The runtime is told by the fence and calls lost().
         onLost() {},
       },
-      state.lastId,
+      { settled, replayFrom: state.lastId + 1 },
     );
     const channel = new Channel(context, ports, log, state, Math.max(fannedOut, state.lastId));
     opening.channel = channel;
@@ -498,6 +500,10 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     ] as const;
   }
 
+  #settledMark(id: number): RegisterWrite {
+    return { family: "head", owner: this.#context.id, name: "settled", timestamp: id, value: new Uint8Array(0) };
+  }
+
   // ---- lifecycle
 
   canPassivate(): boolean {
@@ -517,9 +523,15 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
         this.#quiet = resolve;
       });
     }
+    const { lastId } = this.#state;
     try {
-      if (this.#fanOut.complete && this.#state.lastId > 0 && this.#state.lastId === this.#log.settled) {
-        await this.#ports.registers.write(this.#head({ id: this.#state.lastId, value: encodeSnapshot(this.#state) }));
+      if (lastId > 0 && lastId === this.#log.settled) {
+        // (C4) Where the fan-out goes on elsewhere, the next owner is spared at least to write again what is settled.
+        const { complete } = this.#fanOut;
+        const last = complete
+          ? this.#head({ id: lastId, value: encodeSnapshot(this.#state) })
+          : [this.#settledMark(lastId)];
+        await this.#ports.registers.write(last);
       }
     } finally {
       this.#log.close();

@@ -59,6 +59,10 @@ export class InboxWriter {
   readonly #later: Window = { rows: [], armed: false };
   readonly #soon: Window = { rows: [], armed: false };
   #flushing: Promise<void> = Promise.resolve();
+  /** The write of a window that is under way. */
+  #running: Promise<void> = Promise.resolve();
+  #leaving: Row[] = [];
+  #departure: Promise<void> | undefined;
 
   constructor(options: InboxWriterOptions) {
     this.#options = options;
@@ -98,8 +102,34 @@ export class InboxWriter {
   }
 
   #then(rows: readonly Row[]): Promise<void> {
-    this.#flushing = this.#flushing.then(() => this.#write(rows));
+    this.#flushing = this.#flushing.then(() => {
+      this.#running = this.#write(rows);
+      return this.#running;
+    });
     return this.#flushing;
+  }
+
+  /**
+   * For a user that leaves memory: its own pointers are written now, whatever the others of the node have to write. Resolves when
+   * they, and those of them that were on their way, are written and confirmed, or are known to have failed.
+   */
+  async leave(owner: InboxOwner, pointers: readonly Pointer[]): Promise<void> {
+    const underWay = pointers.some(({ writing }) => writing) ? this.#running : undefined;
+    const dirty = pointers.filter((pointer) => pointer.dirty !== 0);
+    for (const pointer of dirty) this.#leaving.push({ owner, pointer });
+    if (dirty.length > 0) this.#departure ??= this.#depart();
+    await Promise.all([underWay, dirty.length > 0 ? this.#departure : undefined]);
+  }
+
+  /** Those of a shard leave in one turn. */
+  async #depart(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#options.clock.soon(resolve);
+    });
+    const rows = this.#leaving;
+    this.#leaving = [];
+    this.#departure = undefined;
+    await this.#write(rows);
   }
 
   async #write(marked: readonly Row[]): Promise<void> {
@@ -126,14 +156,12 @@ export class InboxWriter {
       for (const { owner, pointer, dirty } of written) this.mark(owner, pointer, dirty); // (W2)
       return;
     }
-    for (const { owner, pointer, dirty } of written) {
-      pointer.writing = false;
-      if (dirty & Dirty.TELL) owner.receipt(pointer);
-    }
+    for (const { owner, pointer, dirty } of written) if (dirty & Dirty.TELL) owner.receipt(pointer);
     const { pushJobs } = this.#options;
     await this.#confirm(
       written.filter(({ dirty, pointer }) => dirty & Dirty.POINTER && (pointer.ours || pushJobs?.isToClear(pointer))),
     );
+    for (const { pointer } of written) pointer.writing = false;
   }
 
   /** (W1) */

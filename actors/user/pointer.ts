@@ -18,7 +18,7 @@ export interface Pointer {
   ours: boolean;
   /** What has changed since it was last written. */
   dirty: number;
-  /** A write of it is under way: what the store has may be older. */
+  /** A write of it is under way, or not confirmed yet: what the store has may be older. */
   writing: boolean;
   /** Newest message of somebody else that counts as unread and that no push job was made for; 0: none. */
   owedId: number;

@@ -414,9 +414,10 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
   }
 
   async deactivate(): Promise<void> {
-    await this.#ports.inboxWriter.flush();
-    const { pushJobs } = this.#ports;
-    if (pushJobs !== undefined) for (const pointer of this.#pointers?.values() ?? []) pushJobs.hurry(this, pointer);
+    const { inboxWriter, pushJobs } = this.#ports;
+    const pointers = [...(this.#pointers?.values() ?? [])];
+    await inboxWriter.leave(this, pointers);
+    if (pushJobs !== undefined) for (const pointer of pointers) pushJobs.hurry(this, pointer);
     this.#sessions.reattach(this.context.epoch);
   }
 

@@ -98,7 +98,7 @@ function onLogs(logs: ChannelLogStore, fence: ShardFence, counts: Way["counts"])
               claimed.add(tenure.shard);
               await fence.claim(tenure);
             } else await fence.verify(tenure);
-            flow.log = await logs.open(`${group}${from + at}`, tenure, flow.events, 0);
+            flow.log = await logs.open(`${group}${from + at}`, tenure, flow.events);
             flow.settled = flow.log.settled;
           }),
         );

@@ -14,19 +14,14 @@ await stores.fence.claim(tenure);
 for (let channel = 0; channel < CHANNELS; channel++) {
   const channelId = `g${channel}`;
   const more = () => log.append(Buffer.from(`${channelId} ${log.tail + 1} `.padEnd(200, "x")));
-  const log = await stores.logs.open(
-    channelId,
-    tenure,
-    {
-      onSettled(through) {
-        report({ channelId, through });
-        more();
-        if (through % 3 === 0) more();
-      },
-      onLost: (error) => report({ error: error.message }),
+  const log = await stores.logs.open(channelId, tenure, {
+    onSettled(through) {
+      report({ channelId, through });
+      more();
+      if (through % 3 === 0) more();
     },
-    0,
-  );
+    onLost: (error) => report({ error: error.message }),
+  });
   more();
 }
 report({ ready: process.pid });

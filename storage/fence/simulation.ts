@@ -12,7 +12,7 @@ import {
 } from "../../runtime/index.ts";
 import { recordOf } from "../log/cell.ts";
 import { createFencedLogs } from "../log/fenced.ts";
-import { bucketOf, type ChannelLog, type ChannelLogStore } from "../log/port.ts";
+import { bucketOf, type ChannelLog, type ChannelLogStore, type LogHint } from "../log/port.ts";
 import { type Replica, readTogether } from "../memory/replica.ts";
 import { createReplicas, fairWeather, type Replicas, type Weather } from "../memory/replicas.ts";
 import { storageDefaults } from "../settings.ts";
@@ -152,9 +152,11 @@ class World {
     }
   }
 
-  /** What a hint is kept for: an id that was settled at some time, so only ever too low. */
-  hint(): number {
-    return randomBelow(this.random, 2) * this.#hint;
+  /** An id that was settled at some time, and a snapshot from some time before it. */
+  hint(): LogHint {
+    const drawn = randomBelow(this.random, 4);
+    const settled = drawn < 2 ? 0 : this.#hint;
+    return { settled, replayFrom: drawn % 2 === 0 ? settled + 1 : 1 + Math.floor(settled / 2) };
   }
   settled(id: number): void {
     this.#hint = Math.max(this.#hint, id);

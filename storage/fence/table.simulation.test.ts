@@ -82,7 +82,7 @@ async function logAfterLateBucket(mutations: Mutations): Promise<string[]> {
     const fence = new QuorumFence({ store, owner, clock });
     const logs = createFencedLogs({ store, fence, clock, identityOf: text, bucketRows: 2, ...mutations });
     const tenure = { shard: 1, epoch };
-    const opening = fence.claim(tenure).then(() => logs.open("g1", tenure, { onSettled() {}, onLost() {} }, 0));
+    const opening = fence.claim(tenure).then(() => logs.open("g1", tenure, { onSettled() {}, onLost() {} }));
     await clock.advance(50);
     return { fence, log: await opening };
   };
@@ -158,7 +158,7 @@ async function tailAfterHalfARepair(mutations: Mutations): Promise<number> {
   const identityOf = (record: Uint8Array) => Buffer.from(record).toString().slice(0, 1);
   const logs = createFencedLogs({ store, fence, clock, identityOf, ...mutations });
   const tenure = { shard: 1, epoch: 4 };
-  const opening = fence.claim(tenure).then(() => logs.open(channelId, tenure, { onSettled() {}, onLost() {} }, 0));
+  const opening = fence.claim(tenure).then(() => logs.open(channelId, tenure, { onSettled() {}, onLost() {} }));
   await clock.advance(200);
   const { tail } = await opening;
   fence.close();

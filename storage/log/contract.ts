@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Tenure } from "../../runtime/index.ts";
 import type { Stores } from "../stores.ts";
-import type { ChannelLog, ChannelLogStore, LogEvents } from "./port.ts";
+import type { ChannelLog, ChannelLogStore, LogEvents, LogHint } from "./port.ts";
 import { BUCKET_ROWS } from "./port.ts";
 
 export type LogNode = Pick<Stores, "logs" | "fence">;
@@ -24,7 +24,12 @@ export interface OpenedLog {
   readonly told: number[];
 }
 
-export async function openLog(logs: ChannelLogStore, channelId: string, tenure: Tenure, hint = 0): Promise<OpenedLog> {
+export async function openLog(
+  logs: ChannelLogStore,
+  channelId: string,
+  tenure: Tenure,
+  hint?: LogHint,
+): Promise<OpenedLog> {
   const told: number[] = [];
   let waiting: { id: number; resolve: () => void }[] = [];
   let tellLost: (error: Error) => void = () => {};
@@ -110,14 +115,14 @@ export function channelLogContract(name: string, open: () => Promise<TwoNodes>, 
       a.log.append(record("two"));
       await a.settled(2);
       a.log.close();
-      const again = await openLog(nodes.one.logs, "g1", tenure, 1);
+      const again = await openLog(nodes.one.logs, "g1", tenure, { settled: 1, replayFrom: 2 });
       expect(again.log.tail).toBe(2);
       expect(again.log.append(record("three"))).toBe(3);
       await again.settled(3);
       if (epoch === 2 ** 26 - 1) return; // there is no next
       const next = { shard: 3, epoch: epoch + 1 };
       await nodes.other.fence.claim(next);
-      const taken = await openLog(nodes.other.logs, "g1", next, 2);
+      const taken = await openLog(nodes.other.logs, "g1", next, { settled: 2, replayFrom: 2 });
       expect(taken.log.tail).toBe(3);
       await taken.log.settleAdopted();
       expect(taken.log.settled).toBe(3);
@@ -145,7 +150,10 @@ export function channelLogContract(name: string, open: () => Promise<TwoNodes>, 
       const around = { ...everything, from: BUCKET_ROWS - 1, to: BUCKET_ROWS + 2 };
       const ids = (await nodes.one.logs.read("g1", around)).map((row) => row.id);
       expect(ids).toEqual([BUCKET_ROWS - 1, BUCKET_ROWS, BUCKET_ROWS + 1, BUCKET_ROWS + 2]);
-      const again = await openLog(nodes.one.logs, "g1", tenure, BUCKET_ROWS + 500);
+      const again = await openLog(nodes.one.logs, "g1", tenure, {
+        settled: BUCKET_ROWS + 500,
+        replayFrom: BUCKET_ROWS + 501,
+      });
       expect(again.log.tail).toBe(count);
       expect(await replayed(again.log, count - 1)).toHaveLength(2);
     });

@@ -7,7 +7,7 @@ import { createFencedLogs } from "./fenced.ts";
 
 async function threeReplicas() {
   const replicas = createReplicas({ clock, random: seededRandom(1), weather: fairWeather, timeoutMs: 50 });
-  const open = async (owner: string, epoch: number, hint: number) => {
+  const open = async (owner: string, epoch: number, settled = 0, replayFrom = settled + 1) => {
     const read: string[] = [];
     const store = replicas.storeFor(owner);
     const { readCells } = store;
@@ -23,15 +23,15 @@ async function threeReplicas() {
     const events = { onSettled: (through: number) => onSettled(through), onLost() {} };
     const identityOf = (record: Uint8Array) => Buffer.from(record).toString();
     const logs = createFencedLogs({ store, fence, clock, identityOf });
-    const log = await logs.open("g1", tenure, events, hint);
-    const settled = (through: number) =>
+    const log = await logs.open("g1", tenure, events, { settled, replayFrom });
+    const hasSettled = (through: number) =>
       new Promise<void>((resolve) => {
         onSettled = (reached) => reached >= through && resolve();
       });
     const append = (count: number) => {
       for (let i = 0; i < count; i++) log.append(Buffer.from(`m${log.tail + 1}`));
     };
-    return { log, read, settled, append };
+    return { log, read, hasSettled, append };
   };
   const writeStray = (id: number, text: string) => {
     const cell = Buffer.concat([Buffer.alloc(8), Buffer.from(text)]);
@@ -45,8 +45,8 @@ async function threeReplicas() {
 
 it("a new owner that replays a log above its hint reads nothing but what it read to find the tail", async () => {
   const { open } = await threeReplicas();
-  const first = await open("one#1", 1, 0);
-  const done = first.settled(200);
+  const first = await open("one#1", 1);
+  const done = first.hasSettled(200);
   first.append(200);
   await done;
 
@@ -59,14 +59,14 @@ it("a new owner that replays a log above its hint reads nothing but what it read
 
 it("a new owner whose hint is the tail reads one row, however many lie below; where a bucket begins above it, that as well", async () => {
   const { open } = await threeReplicas();
-  const first = await open("one#1", 1, 0);
-  const half = first.settled(200);
+  const first = await open("one#1", 1);
+  const half = first.hasSettled(200);
   first.append(200);
   await half;
   const second = await open("other#1", 2, 200);
   expect([second.log.tail, second.log.settled]).toEqual([200, 200]);
   expect(second.read).toEqual(["200–1000: 1"]);
-  const full = second.settled(1_000);
+  const full = second.hasSettled(1_000);
   second.append(800);
   await full;
   const third = await open("third#1", 3, 1_000);
@@ -74,10 +74,24 @@ it("a new owner whose hint is the tail reads one row, however many lie below; wh
   expect(third.read).toEqual(["1000–1000: 1", "1001–2000: 0"]);
 });
 
+it("an owner that left when all was settled, but had written its head long before, leaves nothing to adopt and to read twice", async () => {
+  const { open } = await threeReplicas();
+  const first = await open("one#1", 1);
+  const done = first.hasSettled(200);
+  first.append(200);
+  await done;
+  const { log, read } = await open("other#1", 2, 200, 121);
+  expect([log.tail, log.settled]).toEqual([200, 200]);
+  const rows: number[] = [];
+  for await (const { id } of log.replay(121)) rows.push(id);
+  expect(rows).toEqual(Array.from({ length: 80 }, (_, i) => 121 + i));
+  expect(read).toEqual(["121–1000: 80"]);
+});
+
 it("a row above the hint that repeats one below it is not of the log", async () => {
   const { open, writeStray } = await threeReplicas();
-  const first = await open("one#1", 1, 0);
-  const done = first.settled(5);
+  const first = await open("one#1", 1);
+  const done = first.hasSettled(5);
   first.append(5);
   await done;
   await writeStray(6, "m2"); // the rest of a batch that an older owner had sent again
@@ -106,7 +120,7 @@ it("rows of an older owner are not settled while the write that copies them has 
   const logs = createFencedLogs({ store, fence, clock, settings, identityOf: () => undefined });
   const told: string[] = [];
   const onSettled = (through: number) => void told.push(`${through} after ${failures} failures`);
-  const log = await logs.open("g1", { shard: 1, epoch: 2 }, { onSettled, onLost() {} }, 0);
+  const log = await logs.open("g1", { shard: 1, epoch: 2 }, { onSettled, onLost() {} });
   expect([log.tail, log.settled]).toEqual([1, 0]);
   await log.settleAdopted();
   expect(told).toEqual(["1 after 5 failures"]);

@@ -29,6 +29,7 @@ import {
   type LogEvents,
   type LogRange,
   type LogRow,
+  noHint,
 } from "./port.ts";
 import { type FoundTail, findTail } from "./tail.ts";
 
@@ -61,7 +62,7 @@ export function createFencedLogs(options: FencedLogOptions): ChannelLogStore {
   });
 
   return {
-    async open(channelId, tenure, events, hint) {
+    async open(channelId, tenure, events, hint = noHint) {
       const find = () =>
         findTail({
           store,

@@ -27,7 +27,7 @@ export function createLocalLogs(keyValue: KeyValue, fence: LocalFence, settings:
       .map(logRow);
 
   return {
-    async open(channelId, tenure, events, _hint) {
+    async open(channelId, tenure, events) {
       await fence.verify(tenure);
       const [last] = keyValue.range("log", channelId, { rowsMax: 1, descending: true });
       const logs = openLogs.get(tenure.shard) ?? new Set();

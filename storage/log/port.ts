@@ -34,13 +34,22 @@ export interface LogEvents {
   onLost(error: Error): void;
 }
 
+/** What is known of a log before it is opened: only ever too low. */
+export interface LogHint {
+  /** An id that was settled. */
+  readonly settled: number;
+  /** replay() will be asked for the rows from this id on; at most settled + 1. */
+  readonly replayFrom: number;
+}
+
+export const noHint: LogHint = { settled: 0, replayFrom: 1 };
+
 export interface ChannelLogStore {
   /**
    * Opens a channel under an active tenure (FENCE rule 2). Nothing is written.
-   * @param hint an id known to be settled, at or below the tail; 0 if none is known.
    * Rejects with SHARD_LOST.
    */
-  open(channelId: string, tenure: Tenure, events: LogEvents, hint: number): Promise<ChannelLog>;
+  open(channelId: string, tenure: Tenure, events: LogEvents, hint?: LogHint): Promise<ChannelLog>;
   /** Settled rows, ascending unless `newestFirst`; for readers that were told that `range.to` is settled. */
   read(channelId: string, range: LogRange): Promise<LogRow[]>;
 }

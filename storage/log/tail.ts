@@ -4,7 +4,7 @@ import { stamp, type Tenure } from "../../runtime/index.ts";
 import type { Rule } from "../fence/mutations.ts";
 import type { CellRow, QuorumStore } from "../fence/port.ts";
 import { recordOf, settledMark } from "./cell.ts";
-import { bucketOf } from "./port.ts";
+import { bucketOf, type LogHint } from "./port.ts";
 
 export interface FoundTail {
   /** The last id before the first gap, and before a (producer, number) that stands lower already. */
@@ -20,7 +20,7 @@ export interface TailOptions {
   readonly store: QuorumStore;
   readonly channelId: string;
   readonly tenure: Tenure;
-  readonly hint: number;
+  readonly hint: LogHint;
   readonly bucketRows: number;
   readonly identityOf: (record: Uint8Array) => string | undefined;
   readonly leaveOut: Rule | undefined;
@@ -37,20 +37,20 @@ export async function findTail(options: TailOptions): Promise<FoundTail | { read
   const last = rows.at(-1);
   if (last === undefined) return { tail, settled: tail, rows, mine: false };
   const mine = epochOf(last.writetime) === tenure.epoch;
-  const settled = mine ? tail : Math.min(tail, Math.max(settledMark(last.cell), hint));
+  const settled = mine ? tail : Math.min(tail, Math.max(settledMark(last.cell), hint.settled));
   return { tail, settled, rows, mine };
 }
 
 /**
- * From the hint upwards as long as buckets are full. What is below the hint in its bucket is settled and stands, and is read only
- * if there is something above that may repeat it.
+ * From the first row that is wanted upwards, as long as buckets are full. What is below it in its bucket is settled and stands, and
+ * is read only if something that is not known to be settled might repeat it.
  */
 async function readCells(options: TailOptions): Promise<{ readonly start: number; readonly cells: CellRow[] }> {
   const { store, channelId, hint, bucketRows } = options;
-  const from = Math.max(hint, 1);
-  const bucketStart = bucketOf(from, bucketRows) * bucketRows + 1;
+  const start = Math.max(1, Math.min(hint.settled, hint.replayFrom));
+  const bucketStart = bucketOf(start, bucketRows) * bucketRows + 1;
   const cells: CellRow[] = [];
-  for (let next = from; ; ) {
+  for (let next = start; ; ) {
     const bucket = bucketOf(next, bucketRows);
     const through = (bucket + 1) * bucketRows;
     const found = await store.readCells(channelId, bucket, next, through);
@@ -58,8 +58,9 @@ async function readCells(options: TailOptions): Promise<{ readonly start: number
     if (found.length <= through - next) break; // a gap
     next = through + 1;
   }
-  if (from === bucketStart || (cells.length === 1 && cells[0]?.id === from)) return { start: from, cells };
-  const below = await store.readCells(channelId, bucketOf(from, bucketRows), bucketStart, from - 1);
+  const allSettled = cells.at(-1)?.id === hint.settled && cells.length === hint.settled - start + 1;
+  if (start === bucketStart || allSettled) return { start, cells };
+  const below = await store.readCells(channelId, bucketOf(start, bucketRows), bucketStart, start - 1);
   return { start: bucketStart, cells: [...below, ...cells] };
 }
 

@@ -1,0 +1,79 @@
+import { expect, it } from "vitest";
+import type { ChannelService } from "../../proto/index.ts";
+import { createVirtualClock, type References, silentLogger } from "../../runtime/index.ts";
+import { type InboxOwner, InboxWriter } from "./inbox-writer.ts";
+import { Dirty, newPointer, type Pointer } from "./pointer.ts";
+
+/** A writer on a store that answers when it is told to. */
+function rig() {
+  const clock = createVirtualClock();
+  const writes: { readonly of: readonly string[]; done(): void }[] = [];
+  const confirmed: string[] = [];
+  const channels = (channelId: string) => ({
+    confirm: ({ userIds }: { userIds: readonly number[] }) => void confirmed.push(`${channelId} by ${userIds}`),
+  });
+  const writer = new InboxWriter({
+    clock,
+    registers: {
+      read: async () => [],
+      write: (rows) =>
+        new Promise((done) => {
+          writes.push({ of: [...new Set(rows.map(({ owner }) => owner))], done });
+        }),
+    },
+    channels: channels as unknown as References<typeof ChannelService>,
+    pointerFlushMs: 2_000,
+    watermarkFlushMs: 100,
+    log: silentLogger,
+    pushJobs: undefined,
+  });
+  const user = (userId: number) => {
+    const context = { id: String(userId), shard: userId, verify: async () => {} };
+    const owner = { userId, context, isLost: false, isAttached: false, receipt() {}, pushed() {} };
+    const pointer: Pointer = Object.assign(newPointer(`d${userId}.9`), { ours: true, lastId: 1, version: 1 });
+    const mark = () => writer.mark(owner as unknown as InboxOwner, pointer, Dirty.POINTER);
+    const leave = async (left: string[]) => {
+      await writer.leave(owner as unknown as InboxOwner, [pointer]);
+      left.push(`user ${userId}`);
+    };
+    return { pointer, mark, leave };
+  };
+  return { clock, writer, writes, confirmed, user };
+}
+
+it("users that leave together have their pointers written together, at once, and not those of the others, nor behind them", async () => {
+  const { clock, writer, writes, confirmed, user } = rig();
+  const [ann, bob, cid, dan] = [user(1), user(2), user(3), user(4)];
+  cid.mark();
+  await clock.advance(2_000); // a window that the store takes long for
+  expect(writes.map(({ of }) => of)).toEqual([["3"]]);
+  for (const one of [ann, bob, dan]) one.mark();
+  const left: string[] = [];
+  const leaving = [ann.leave(left), bob.leave(left)];
+  await clock.settle();
+  expect(writes.map(({ of }) => of)).toEqual([["3"], ["1", "2"]]);
+  writes[1]?.done();
+  await Promise.all(leaving);
+  expect(left).toEqual(["user 1", "user 2"]);
+  expect(confirmed).toEqual(["d1.9 by 1", "d2.9 by 2"]);
+  writes[0]?.done();
+  await clock.advance(2_000);
+  expect(writes.map(({ of }) => of)).toEqual([["3"], ["1", "2"], ["4"]]); // what has left is not written twice
+  writes[2]?.done();
+  await writer.flush();
+});
+
+it("a user that leaves waits for what is on its way of its own, and has nothing else to write", async () => {
+  const { clock, writes, confirmed, user } = rig();
+  const ann = user(1);
+  ann.mark();
+  await clock.advance(2_000);
+  const left: string[] = [];
+  const leaving = ann.leave(left);
+  await clock.settle();
+  expect([writes.length, left]).toEqual([1, []]);
+  writes[0]?.done();
+  await leaving;
+  expect(confirmed).toEqual(["d1.9 by 1"]);
+  expect(ann.pointer.writing).toBe(false);
+});
