@@ -138,6 +138,7 @@ export class QuorumFence implements ShardFence {
       if (!this.holds(tenure)) return reject(this.#refusal(tenure));
       this.cover({
         shard: tenure.shard,
+        asked: false,
         covered: () => (this.holds(tenure) ? resolve() : reject(this.#refusal(tenure))),
       });
     });

@@ -15,6 +15,7 @@ function make() {
     const state = { completed: 0 };
     const covered: Covered = {
       shard: 1,
+      asked: false,
       reading: () => state.completed,
       covered: (through) => void told.push(`${name} ${through}`),
     };

@@ -10,6 +10,8 @@ import type { Rule } from "./mutations.ts";
 
 export interface Covered {
   readonly shard: number;
+  /** It waits for a read. For the verifier alone, which asks thousands of times a second whether somebody waits already. */
+  asked: boolean;
   /** A read starts: what is complete at this moment, by a number of whoever asks. */
   reading?(): number;
   /** Called once a read for all requests before it, when it is done; not when the verifier was closed. `what` is what reading() gave. */
@@ -28,11 +30,15 @@ export interface VerifierParts {
 /** One that is late, and some that were started since. */
 const READS_MAX = 4;
 
-type Round = Map<Covered, number>;
+/** Who is covered, and up to what. */
+interface Round {
+  readonly requests: Covered[];
+  readonly through: number[];
+}
 
 export class Verifier {
   readonly #parts: VerifierParts;
-  #waiting = new Set<Covered>();
+  #waiting: Covered[] = [];
   #gathering = false;
   #inFlight = 0;
   #startedAtMs = 0;
@@ -45,7 +51,9 @@ export class Verifier {
   }
 
   cover(request: Covered): void {
-    this.#waiting.add(request);
+    if (request.asked) return;
+    request.asked = true;
+    this.#waiting.push(request);
     if (this.#inFlight === 0) this.#gather();
     else this.#watch();
   }
@@ -68,17 +76,17 @@ export class Verifier {
     clock.after(Math.max(0, this.#startedAtMs + lateMs - clock.monotonicMs()), () => {
       this.#watching = false;
       // Whatever ends starts the next one.
-      if (this.#inFlight === 0 || this.#inFlight >= READS_MAX || this.#waiting.size === 0) return;
+      if (this.#inFlight === 0 || this.#inFlight >= READS_MAX || this.#waiting.length === 0) return;
       if (clock.monotonicMs() >= this.#startedAtMs + lateMs) this.#start();
       else this.#watch();
     });
   }
 
   #start(): void {
-    if (this.#waiting.size === 0) return;
+    if (this.#waiting.length === 0) return;
     const round = this.#take();
     const shards = new Set<number>();
-    for (const { shard } of round.keys()) shards.add(shard);
+    for (const { shard } of round.requests) shards.add(shard);
     this.#startedAtMs = this.#parts.clock.monotonicMs();
     this.#inFlight += 1;
     this.reads += 1;
@@ -86,17 +94,25 @@ export class Verifier {
   }
 
   #take(): Round {
-    const round: Round = new Map();
-    for (const request of this.#waiting) round.set(request, request.reading?.() ?? 0);
-    this.#waiting = new Set();
-    return round;
+    const requests = this.#waiting;
+    this.#waiting = [];
+    const through: number[] = [];
+    for (const request of requests) {
+      request.asked = false;
+      through.push(request.reading?.() ?? 0);
+    }
+    return { requests, through };
   }
 
   #ended(round: Round, done: boolean): void {
     this.#inFlight -= 1;
     if (!done) return;
-    if (this.#parts.leaveOut === "verifyAfterAppend") for (const [late, what] of this.#take()) round.set(late, what);
-    for (const [request, what] of round) request.covered(what);
+    tell(round);
+    if (this.#parts.leaveOut === "verifyAfterAppend") tell(this.#take());
     this.#start();
   }
+}
+
+function tell({ requests, through }: Round): void {
+  for (let at = 0; at < requests.length; at++) requests[at]?.covered(through[at] ?? 0);
 }

@@ -86,6 +86,9 @@ export function createFencedLogs(options: FencedLogOptions): ChannelLogStore {
   };
 }
 
+/** Replaced by whoever has something that waits. */
+const nothingWaits: Uint8Array[] = [];
+
 class FencedLog implements ChannelLog, Covered {
   readonly #parts: Parts;
   readonly #channelId: string;
@@ -101,8 +104,9 @@ class FencedLog implements ChannelLog, Covered {
   #copies: readonly CellRow[];
   /** True until the first batch of this tenure has been sent. */
   #first: boolean;
-  #waiting: Uint8Array[] = [];
+  #waiting: Uint8Array[] = nothingWaits;
   #waitingBytes = 0;
+  asked = false;
   #inFlight = false;
   /** Highest id that stands, of an older owner too: the next batch is above it. */
   #completed: number;
@@ -158,7 +162,9 @@ class FencedLog implements ChannelLog, Covered {
         retryAfterMs: this.#parts.settings.retryPauseMaxMs,
       });
     }
-    this.#waiting.push(record);
+    // One alone is the rule, and a list that grew by push() has room for sixteen more.
+    if (this.#waiting.length === 0) this.#waiting = [record];
+    else this.#waiting.push(record);
     this.#waitingBytes += record.byteLength;
     this.#tail += 1;
     this.#pump();
@@ -258,7 +264,7 @@ class FencedLog implements ChannelLog, Covered {
     this.#waitingBytes -= bytes;
     if (count < this.#waiting.length) return this.#waiting.splice(0, count);
     const all = this.#waiting;
-    this.#waiting = [];
+    this.#waiting = nothingWaits;
     return all;
   }
 
@@ -305,7 +311,7 @@ class FencedLog implements ChannelLog, Covered {
   lose(tenure: Tenure, highestEpoch: number): void {
     if (this.#phase !== "open" || this.#tenure.epoch !== tenure.epoch) return;
     this.#phase = "lost";
-    this.#waiting = [];
+    this.#waiting = nothingWaits;
     this.#waitingBytes = 0;
     this.#closed(this);
     const error = shardLost(tenure, highestEpoch);
