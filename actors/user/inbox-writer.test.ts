@@ -41,6 +41,30 @@ function rig() {
   return { clock, writer, writes, confirmed, user };
 }
 
+it("a pointer waits for its window, and what is marked evenly is written evenly", async () => {
+  const { clock, writes, user } = rig();
+  for (let at = 1; at <= 400; at++) {
+    if (at <= 200) user(at).mark();
+    await clock.advance(10);
+    for (const { done } of writes) done();
+  }
+  expect(writes.flatMap(({ of }) => of)).toEqual(Array.from({ length: 200 }, (_, at) => String(at + 1)));
+  expect(new Set(writes.map(({ of }) => of.length))).toEqual(new Set([10]));
+});
+
+it("while the store is slow, what has come due meanwhile is written together", async () => {
+  const { clock, writes, user } = rig();
+  for (let at = 1; at <= 4; at++) {
+    user(at).mark();
+    await clock.advance(500);
+  }
+  await clock.advance(2_000);
+  expect(writes.map(({ of }) => of)).toEqual([["1"]]);
+  writes[0]?.done();
+  await clock.settle();
+  expect(writes.map(({ of }) => of)).toEqual([["1"], ["2", "3", "4"]]);
+});
+
 it("users that leave together have their pointers written together, at once, and not those of the others, nor behind them", async () => {
   const { clock, writer, writes, confirmed, user } = rig();
   const [ann, bob, cid, dan] = [user(1), user(2), user(3), user(4)];

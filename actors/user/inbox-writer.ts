@@ -1,6 +1,7 @@
 // Writes the pointers of all users of a node together: what changes within a window is one write a pointer, one commit for
 // all, one verify a shard, and one confirmation a channel. Nobody waits for a pointer, so its window is long; for a watermark
-// that is to be told to others it is short.
+// that is to be told to others it is short. A long window has parts, each with an end of its own: all pointers of two seconds at
+// once would hold up the messages that come meanwhile.
 //
 // (W1) A pointer is confirmed to its channel only after it was durable and verified afterwards, and only if this activation
 //      has given it its version.
@@ -43,10 +44,21 @@ interface Row {
   readonly pointer: Pointer;
 }
 
-interface Window {
+/** Marked within one part of a window, and written when the window is over for the first of them. */
+interface Part {
   rows: Row[];
-  armed: boolean;
+  readonly openUntilMs: number;
 }
+
+interface Window {
+  readonly forMs: number;
+  readonly parts: number;
+  readonly waiting: Set<Part>;
+  open: Part | undefined;
+}
+
+/** A tenth of a second each, by default. */
+const LONG_PARTS = 20;
 
 interface Written extends Row {
   readonly dirty: number;
@@ -56,9 +68,11 @@ interface Written extends Row {
 export class InboxWriter {
   readonly #options: InboxWriterOptions;
   /** A row may lie in both: whichever window ends first takes all that is dirty. */
-  readonly #later: Window = { rows: [], armed: false };
-  readonly #soon: Window = { rows: [], armed: false };
+  readonly #later: Window;
+  readonly #soon: Window;
   #flushing: Promise<void> = Promise.resolve();
+  /** Behind the write that is under way. */
+  #due: (readonly Row[])[] = [];
   /** The write of a window that is under way. */
   #running: Promise<void> = Promise.resolve();
   #leaving: Row[] = [];
@@ -66,44 +80,51 @@ export class InboxWriter {
 
   constructor(options: InboxWriterOptions) {
     this.#options = options;
+    this.#later = newWindow(options.pointerFlushMs, LONG_PARTS);
+    this.#soon = newWindow(options.watermarkFlushMs, 1);
   }
 
   /** Pointers that wait to be written. */
   get waiting(): number {
-    return this.#later.rows.length + this.#soon.rows.length;
+    return waitingIn(this.#later) + waitingIn(this.#soon);
   }
 
   mark(owner: InboxOwner, pointer: Pointer, what: number): void {
-    const { pointerFlushMs, watermarkFlushMs } = this.#options;
     const before = pointer.dirty;
     pointer.dirty |= what;
-    if ((pointer.dirty & Dirty.TELL) > (before & Dirty.TELL)) this.#add(this.#soon, owner, pointer, watermarkFlushMs);
-    else if (before === 0) this.#add(this.#later, owner, pointer, pointerFlushMs);
+    if ((pointer.dirty & Dirty.TELL) > (before & Dirty.TELL)) this.#add(this.#soon, { owner, pointer });
+    else if (before === 0) this.#add(this.#later, { owner, pointer });
   }
 
-  #add(window: Window, owner: InboxOwner, pointer: Pointer, forMs: number): void {
-    window.rows.push({ owner, pointer });
-    if (window.armed) return;
-    window.armed = true;
-    this.#options.clock.after(forMs, () => {
-      window.armed = false;
-      const { rows } = window;
-      window.rows = [];
-      void this.#then(rows);
+  #add(window: Window, row: Row): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (window.open !== undefined && nowMs < window.open.openUntilMs) {
+      window.open.rows.push(row);
+      return;
+    }
+    const part: Part = { rows: [row], openUntilMs: nowMs + window.forMs / window.parts };
+    window.open = part;
+    window.waiting.add(part);
+    clock.after(window.forMs, () => {
+      if (window.open === part) window.open = undefined;
+      window.waiting.delete(part);
+      void this.#then(part.rows);
     });
   }
 
   /** Resolves when everything that was marked before is written and confirmed, or is known to have failed. */
   flush(): Promise<void> {
-    const rows = [...this.#soon.rows, ...this.#later.rows];
-    this.#soon.rows = [];
-    this.#later.rows = [];
-    return this.#then(rows);
+    return this.#then([...takeAll(this.#soon), ...takeAll(this.#later)]);
   }
 
   #then(rows: readonly Row[]): Promise<void> {
+    this.#due.push(rows);
+    if (this.#due.length > 1) return this.#flushing; // it will take these along
     this.#flushing = this.#flushing.then(() => {
-      this.#running = this.#write(rows);
+      const due = this.#due.flat();
+      this.#due = [];
+      this.#running = this.#write(due);
       return this.#running;
     });
     return this.#flushing;
@@ -204,4 +225,23 @@ export class InboxWriter {
     }
     for (const [channelId, notice] of byChannel) this.#options.channels(channelId).confirm(notice);
   }
+}
+
+function newWindow(forMs: number, parts: number): Window {
+  return { forMs, parts, waiting: new Set(), open: undefined };
+}
+
+function waitingIn({ waiting }: Window): number {
+  let rows = 0;
+  for (const part of waiting) rows += part.rows.length;
+  return rows;
+}
+
+/** What is taken stays with whoever takes it; the ends of its parts find nothing. */
+function takeAll({ waiting }: Window): Row[] {
+  return [...waiting].flatMap((part) => {
+    const { rows } = part;
+    part.rows = [];
+    return rows;
+  });
 }
