@@ -12,21 +12,21 @@ const GRACE_S = 864_000;
 const WAKE_GRACE_S = 86_400;
 
 /** When a read asks the replica that its quorum can do without (docs/decisions/0023). */
-const THIRD_REPLICA = { atOnce: "ALWAYS", late: "50ms" } as const;
+const THIRD_REPLICA_AFTER = { small: "10ms", any: "50ms" } as const;
 
 interface TableOptions {
   readonly order?: string;
   readonly graceS?: number;
-  readonly third?: keyof typeof THIRD_REPLICA;
+  readonly rows?: keyof typeof THIRD_REPLICA_AFTER;
 }
 
 const table = (name: string, columns: string, comment: string, options: TableOptions = {}) => {
-  const { order, graceS = GRACE_S, third = "late" } = options;
+  const { order, graceS = GRACE_S, rows = "any" } = options;
   return (
     `CREATE TABLE IF NOT EXISTS ${name} (${columns}) WITH ` +
     (order === undefined ? "" : `CLUSTERING ORDER BY (${order}) AND `) +
     `comment = '${comment}' AND compaction = {'class': 'LeveledCompactionStrategy'} ` +
-    `AND gc_grace_seconds = ${graceS} AND speculative_retry = '${THIRD_REPLICA[third]}'`
+    `AND gc_grace_seconds = ${graceS} AND speculative_retry = '${THIRD_REPLICA_AFTER[rows]}'`
   );
 };
 
@@ -40,13 +40,13 @@ export const steps: readonly (readonly string[])[] = [
       "claims",
       "shard int, epoch int, owner text, PRIMARY KEY (shard, epoch, owner)",
       "who has claimed a shard; the highest epoch is its owner",
-      { order: "epoch DESC, owner ASC", third: "atOnce" },
+      { order: "epoch DESC, owner ASC", rows: "small" },
     ),
     table(
       "revocations",
       "owner text, shard int, epoch int, PRIMARY KEY (owner, shard)",
       "which shards a node incarnation has lost, and to which epoch",
-      { third: "atOnce" }, // few reads of few rows, and every promise waits for one
+      { rows: "small" }, // every promise waits for a read of a few of them
     ),
     table(
       "messages",
