@@ -35,6 +35,7 @@ const NODE = "madang_node";
 const MAKER = "madang_maker";
 const KEEPER = "madang_keeper";
 const STRANGER = "stranger";
+const READER = "madang_reader";
 const AT_ONCE = 3;
 const TALK_MS = 3_000;
 const SERVED_WITHIN_MS = 30_000;
@@ -46,6 +47,8 @@ interface Access {
   /** To make the tables of the ring with: where there is no keyspace, and where an administrator has made one. */
   readonly maker: Settings;
   readonly keeper: Settings;
+  /** In the ring, where it may look and change nothing. */
+  readonly reader: Settings;
   /** Known to its engine, each, and permitted nothing there. */
   readonly powerless: WrongAccessOptions["powerless"];
   readonly secrets: readonly string[];
@@ -145,7 +148,7 @@ async function giveAccess(
   const tokenFor = async (policy: string) => String((await consul("token", { Policies: [{ Name: policy }] })).SecretID);
   const token = await tokenFor("nodes");
 
-  const roles = [NODE, MAKER, KEEPER, STRANGER].map((user) => ({ user, password: randomUUID() }));
+  const roles = [NODE, MAKER, KEEPER, READER, STRANGER].map((user) => ({ user, password: randomUUID() }));
   for (const { user, password } of roles) {
     await ring(`CREATE ROLE ${user} WITH LOGIN = true AND PASSWORD = '${password}'`);
   }
@@ -185,6 +188,7 @@ async function giveAccess(
     settings,
     maker: { ...settings, ...ringAs(MAKER) },
     keeper: { ...settings, ...ringAlone, ...ringAs(KEEPER) },
+    reader: { ...settings, ...ringAs(READER) },
     powerless: {
       nats: natsAs("bot"),
       consul: { CONSUL_HTTP_TOKEN: await tokenFor("nothing") },
@@ -214,6 +218,7 @@ async function makeTables({ world, administrator, access }: Stage): Promise<void
   for (const permission of ["SELECT", "MODIFY"]) {
     await administrator.ring(`GRANT ${permission} ON KEYSPACE ${KEYSPACE} TO ${NODE}`);
   }
+  await administrator.ring(`GRANT SELECT ON KEYSPACE ${KEYSPACE} TO ${READER}`);
   const again = await apply(access.settings);
   world.fact(
     /was there already.*was there already/.test(again),
@@ -294,6 +299,7 @@ async function live(stage: Stage, cluster: Cluster): Promise<void> {
   } finally {
     await chatter.close();
   }
+  await refuseReader(stage);
   await lookAround(stage);
   const listed = await cluster.command("nodes");
   const missing = [...cluster.nodes.keys()].filter((name) => !listed.includes(`${name}#`));
@@ -314,6 +320,23 @@ async function servedAgain(world: World, chatter: Chatter): Promise<void> {
   };
   const tookMs = await until("every channel is served again", isServed, SERVED_WITHIN_MS);
   world.fact(true, `NATS is killed and started again: by TLS again, every channel is served after ${ms(tookMs)}`);
+}
+
+/** It could take shards, and serve none. */
+async function refuseReader({ world, access }: Stage): Promise<void> {
+  const start = {
+    what: "a role that may read the ring and change nothing, on a cluster that lives",
+    settings: { ...access.reader, MADANG_NODE_NAME: "reader", MADANG_ROLES: "actors" },
+    code: "STORE_REFUSED",
+    says: /The ring at .*no MODIFY permission/,
+    secrets: access.secrets,
+  };
+  const ending = await startWrongly(start);
+  const faults = faultsOf(start, ending);
+  world.fact(
+    faults.length === 0,
+    `${start.what}: exit ${ending.code} after ${ms(ending.tookMs)}, ${JSON.stringify(ending.said.trim())} ${faults.join("; ")}`,
+  );
 }
 
 /** How the nodes came, as the engines see it. NATS and Consul have no other door. */

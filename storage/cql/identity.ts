@@ -34,6 +34,11 @@ async function claim(driver: Client, clock: Clock, mine: Identity): Promise<type
   return isApplied ? undefined : found;
 }
 
+/** A node that may read and not write would take shards and serve none. Nothing is changed: no such row is ever there. */
+export async function assertMayWrite(driver: Client, clock: Clock, owner: string): Promise<void> {
+  await conditionally(driver, clock, "DELETE FROM identity WHERE name = ? IF EXISTS", [`permission of ${owner}`]);
+}
+
 function identityOf(row: types.Row | undefined): Identity | undefined {
   if (row === undefined) return undefined;
   return { clusterName: row.cluster_name as string, shardCount: row.shard_count as number };

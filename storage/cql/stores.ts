@@ -7,7 +7,7 @@ import { type StorageSettings, storageDefaults } from "../settings.ts";
 import type { StoreStats, Stores } from "../stores.ts";
 import { CqlClient } from "./client.ts";
 import { connect, forbidden, isForbidden, type RingAddress } from "./connect.ts";
-import { claimIdentity } from "./identity.ts";
+import { assertMayWrite, claimIdentity } from "./identity.ts";
 import { prepareAll } from "./prepare.ts";
 import { createCqlQuorumStore, quorumStatements } from "./quorum-store.ts";
 import { createCqlRegisters, registerStatements } from "./registers.ts";
@@ -36,6 +36,7 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
   try {
     await assertSchema(driver, keyspace);
     await claimIdentity(driver, clock, keyspace, { clusterName, shardCount });
+    await assertMayWrite(driver, clock, owner);
   } catch (error) {
     await driver.shutdown();
     if (isForbidden(error)) throw forbidden(options, error);
