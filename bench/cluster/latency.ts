@@ -1,6 +1,5 @@
 // From the send of a device to its ack, through a gateway and an owner on the ring; beside it the sum of what cannot be left out:
-// one hop over NATS, one write, one read, by a program that does nothing else. Both at the same rate, in an open loop. The ring has
-// one core and everything else the other: else both wait for a core that the ring has, and who has more processes waits more.
+// one hop over NATS, one write, one read, by a program that does nothing else. Both at the same rate, in an open loop.
 
 import { connect } from "@nats-io/transport-node";
 import { build, type Histogram } from "hdr-histogram-js";
@@ -10,7 +9,7 @@ import { ClientFrame, directChannelId, ServerFrame } from "../../proto/index.ts"
 import { createGate, systemClock } from "../../runtime/index.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { goals, interleaved, pause, type Result, resultOf, say } from "../measure.ts";
-import { pin, SERVER_CPU, startMeasured, unpin } from "../processes.ts";
+import { startMeasured } from "../processes.ts";
 import { openSockets, type RawSocket } from "../sockets.ts";
 import { stampedText } from "../texts.ts";
 import { steadily } from "./metronome.ts";
@@ -42,16 +41,7 @@ interface Run {
   readonly lateMs: readonly [number, number];
 }
 
-export async function latency(world: World): Promise<Result[]> {
-  pin(process.pid, SERVER_CPU);
-  try {
-    return await world.withRingAside(() => besideTheRing(world));
-  } finally {
-    unpin(process.pid);
-  }
-}
-
-async function besideTheRing({ environment, name, pairs }: World): Promise<Result[]> {
+export async function latency({ environment, name, pairs }: World): Promise<Result[]> {
   const cluster = await startCluster({
     environment,
     name: `${name}_c`,
@@ -67,7 +57,6 @@ async function besideTheRing({ environment, name, pairs }: World): Promise<Resul
     },
     log: (line) => say(`  ${line}`),
   });
-  for (const { pid } of cluster.nodes.values()) pin(pid, SERVER_CPU);
   const people = await connectPeople(cluster);
   const madang = throughSockets(people);
   try {
