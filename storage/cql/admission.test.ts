@@ -12,7 +12,7 @@ function desk(admission: Admission) {
       started.push(name);
       ends.set(name, () => resolve(name));
     });
-  const ask = (name: string, bytes = 1) => admission.run(bytes, request(name), undefined);
+  const ask = (name: string, bytes = 1) => admission.run(bytes, request(name));
   const end = async (name: string) => {
     ends.get(name)?.();
     await Promise.resolve().then(() => {});
@@ -58,14 +58,14 @@ describe("admission to the ring", () => {
     const admission = new Admission(limits);
     const { started, ask, request } = desk(admission);
     for (const name of ["a", "b", "c", "d", "e"]) void ask(name);
-    void admission.urgent(request("verify"), undefined);
+    void admission.urgent(request("verify"));
     expect(started).toEqual(["a", "b", "verify"]);
   });
 
   it("goes on after a request that failed", async () => {
     const admission = new Admission({ ...limits, requestsInFlightMax: 1 });
-    const failing = admission.run(0, () => Promise.reject(new Error("no quorum")), undefined);
-    const next = admission.run(0, async () => "answer", undefined);
+    const failing = admission.run(0, () => Promise.reject(new Error("no quorum")));
+    const next = admission.run(0, async () => "answer");
     await expect(failing).rejects.toThrow("no quorum");
     expect(await next).toBe("answer");
   });
@@ -73,7 +73,7 @@ describe("admission to the ring", () => {
   it("keeps the order over many that come and go", async () => {
     const admission = new Admission({ ...limits, requestsWaitingMax: 10_000, requestsWaitingBytesMax: 1e6 });
     const order: number[] = [];
-    const asked = Array.from({ length: 5_000 }, (_, i) => admission.run(1, async () => void order.push(i), undefined));
+    const asked = Array.from({ length: 5_000 }, (_, i) => admission.run(1, async () => void order.push(i)));
     await Promise.all(asked);
     expect(order).toEqual(Array.from({ length: 5_000 }, (_, i) => i));
     expect([admission.inFlight, admission.waiting, admission.waitingBytes]).toEqual([0, 0, 0]);
@@ -87,6 +87,6 @@ describe("admission to the ring", () => {
     admission.close();
     await expect(waiting).rejects.toMatchObject({ code: "STORE_CLOSED", executed: "no" });
     await expect(ask("d")).rejects.toMatchObject({ code: "STORE_CLOSED" });
-    await expect(admission.urgent(async () => "verify", undefined)).rejects.toMatchObject({ code: "STORE_CLOSED" });
+    await expect(admission.urgent(async () => "verify")).rejects.toMatchObject({ code: "STORE_CLOSED" });
   });
 });

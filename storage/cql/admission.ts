@@ -33,8 +33,6 @@ export class Admission {
   /** Where the first that waits stands: moving all of them up one by one would cost more than the requests. */
   #first = 0;
   #closed = false;
-  /** By those who count: what ends a request of theirs that failed. */
-  readonly #failed = new WeakMap<Failures, () => void>();
   inFlight = 0;
   waitingBytes = 0;
   refused = 0;
@@ -48,10 +46,10 @@ export class Admission {
   }
 
   /** Rejects with OVERLOADED when too much waits, and with STORE_CLOSED. */
-  run<A, T>(bytes: number, request: (asked: A) => Promise<T>, asked: A, failures?: Failures): Promise<T> {
+  run<T>(bytes: number, request: () => Promise<T>, failures?: Failures): Promise<T> {
     if (this.#closed) return Promise.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
     const { requestsInFlightMax, requestsWaitingMax, requestsWaitingBytesMax, retryPauseMaxMs } = this.#limits;
-    if (this.inFlight < requestsInFlightMax) return this.#start(request, asked, failures);
+    if (this.inFlight < requestsInFlightMax) return this.#start(request, failures);
     if (this.waiting >= requestsWaitingMax || this.waitingBytes + bytes > requestsWaitingBytesMax) {
       this.refused += 1;
       const message = "More waits for the store's ring than memory is set aside for.";
@@ -59,34 +57,26 @@ export class Admission {
     }
     this.waitingBytes += bytes;
     return new Promise((resolve, reject) => {
-      const start = () => void this.#start(request, asked, failures).then(resolve, reject);
+      const start = () => void this.#start(request, failures).then(resolve, reject);
       this.#waiting.push({ bytes, start, refuse: reject });
     });
   }
 
   /** (A2) */
-  urgent<A, T>(request: (asked: A) => Promise<T>, asked: A): Promise<T> {
+  urgent<T>(request: () => Promise<T>): Promise<T> {
     if (this.#closed) return Promise.reject(storageErrors.STORE_CLOSED({ executed: "no" }));
-    return this.#start(request, asked);
+    return this.#start(request);
   }
 
-  #start<A, T>(request: (asked: A) => Promise<T>, asked: A, failures?: Failures): Promise<T> {
+  #start<T>(request: () => Promise<T>, failures?: Failures): Promise<T> {
     this.inFlight += 1;
-    const answer = request(asked);
-    // Beside whoever waits for it, not before: one promise less for each request.
-    void answer.then(this.#ended, failures === undefined ? this.#ended : this.#failedBy(failures));
-    return answer;
-  }
-
-  #failedBy(failures: Failures): () => void {
-    const known = this.#failed.get(failures);
-    if (known !== undefined) return known;
+    const answer = request();
     const failed = () => {
-      failures.failed += 1;
+      if (failures !== undefined) failures.failed += 1;
       this.#ended();
     };
-    this.#failed.set(failures, failed);
-    return failed;
+    void answer.then(this.#ended, failed); // beside whoever waits for it, not before: one promise less for each request
+    return answer;
   }
 
   readonly #ended = (): void => {

@@ -56,13 +56,13 @@ export class CqlClient {
 
   /** All rows, over as many answers as it takes: all of them, or an error. */
   read(statement: Statement, paging: Paging): Promise<types.Row[]> {
-    return this.#read(statement, paging, (request) => this.#admission.run(0, request, undefined));
+    return this.#read(statement, paging, (request) => this.#admission.run(0, request));
   }
 
   /** Does not wait behind others (A2). For rows that are few and small. */
   readUrgently(statement: Statement): Promise<types.Row[]> {
     const paging = { rowsFirst: this.#settings.pageRowsMax, bytesOf: () => 0 };
-    return this.#read(statement, paging, (request) => this.#admission.urgent(request, undefined));
+    return this.#read(statement, paging, (request) => this.#admission.urgent(request));
   }
 
   async #read(
@@ -93,19 +93,19 @@ export class CqlClient {
       written.rows += statements.length;
       written.bytes += bytes;
     }
-    return this.#admission.run(bytes, this.#write, statements, written);
+    return this.#admission.run(bytes, () => this.#write(statements), written);
   }
 
-  readonly #write = (statements: readonly Statement[]): Promise<unknown> => {
+  #write(statements: readonly Statement[]): Promise<unknown> {
     const [only] = statements;
     if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, WRITE);
     this.#counters.requests += 1;
     return this.#driver.batch(statements as Statement[], BATCH);
-  };
+  }
 
   /** (A2) */
   writeUrgently({ query, params }: Statement): Promise<unknown> {
-    return this.#admission.urgent(() => this.#execute(query, params, WRITE), undefined);
+    return this.#admission.urgent(() => this.#execute(query, params, WRITE));
   }
 
   #execute(query: string, params: Value[], options: object): Promise<types.ResultSet> {
