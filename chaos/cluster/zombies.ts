@@ -27,7 +27,7 @@ const SERVED_WITHIN_MS = 20_000;
 
 export const zombies: Scenario = {
   name: "owners sleep with appends in flight, and wake when others own their shards",
-  withinMs: 900_000,
+  withinMs: 600_000,
   async run(world) {
     const stage = await setStage(world);
     const { posters, seat, say } = stage;
