@@ -77,7 +77,7 @@ export function createChat(options: ChatOptions): Chat {
       defineActor({
         service: ChannelService,
         passivateAfterMs: settings.channelPassivateAfterMs,
-        readAhead: (context) => Channel.readAhead(context, ports().channel),
+        readAhead: (channelId) => Channel.readAhead(channelId, ports().channel),
         activate: (context, head) => Channel.activate(context, ports().channel, head),
       }),
       defineActor({

@@ -95,10 +95,10 @@ export interface ActorDefinition<S extends ServiceDescriptor = ServiceDescriptor
   /** Idle for so long, the actor leaves memory. */
   readonly passivateAfterMs: number;
   /**
-   * What may be read while the shard is still being claimed, and an older owner may still be writing: nothing that could be too
-   * low for the actor to be right. activate() is given it.
+   * Reads what activate() is given, while the shard may still be being claimed and an older owner may still be writing: only what
+   * may be too old without being wrong. It writes nothing.
    */
-  readAhead?(context: ActorContext): Promise<Ahead>;
+  readAhead?(id: string): Promise<Ahead>;
   activate(context: ActorContext, ahead: Ahead): (Handlers<S> & Lifecycle) | Promise<Handlers<S> & Lifecycle>;
 }
 

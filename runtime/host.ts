@@ -214,7 +214,7 @@ export class Host implements Surroundings {
     try {
       const { definition } = kind;
       const claimed = this.#claimed(activation.tenure);
-      const reading = definition.readAhead && this.#activating(() => definition.readAhead?.(activation));
+      const reading = definition.readAhead && this.#activating(() => definition.readAhead?.(activation.id));
       const [ahead] = await Promise.all([reading, claimed]);
       const actor = await this.#activating(() => definition.activate(activation, ahead));
       if (activation.phase !== "activating") return; // the shard was lost meanwhile

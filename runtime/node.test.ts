@@ -494,13 +494,13 @@ describe("when a shard moves", () => {
     const definition = defineActor({
       service: PresenceService,
       passivateAfterMs: 60_000,
-      async readAhead({ activatedFor }) {
-        order.push(`reads ahead for ${activatedFor}`);
+      async readAhead(id) {
+        order.push(`reads ahead of ${id}`);
         await after(50, "has read");
-        return `read for ${activatedFor}`;
+        return "what was read";
       },
-      async activate(_context, ahead) {
-        order.push(ahead);
+      async activate({ activatedFor }, ahead) {
+        order.push(`${activatedFor} by ${ahead}`);
         return { ask: () => reply(1) } as unknown as Handlers<typeof PresenceService>;
       },
     });
@@ -521,9 +521,13 @@ describe("when a shard moves", () => {
     await clock.advance(200);
     await answer;
     const claims = order.filter((what) => what === "is claimed");
-    expect(order.filter((what) => what !== "is claimed")).toEqual(["reads ahead for ask", "has read", "read for ask"]);
+    expect(order.filter((what) => what !== "is claimed")).toEqual([
+      "reads ahead of 1",
+      "has read",
+      "ask by what was read",
+    ]);
     expect(claims).toHaveLength(SHARDS);
-    expect(order.indexOf("read for ask")).toBeGreaterThan(order.indexOf("is claimed"));
+    expect(order.indexOf("ask by what was read")).toBeGreaterThan(order.indexOf("is claimed"));
     expect(order.indexOf("has read")).toBeLessThan(order.indexOf("is claimed"));
     await node.close();
   });

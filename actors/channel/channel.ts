@@ -48,7 +48,7 @@ import {
   type Tracer,
   type Turn,
 } from "../../runtime/index.ts";
-import type { ChannelLog, ChannelLogStore, Register, RegisterStore, RegisterWrite } from "../../storage/index.ts";
+import type { ChannelLog, ChannelLogStore, RegisterStore, RegisterWrite } from "../../storage/index.ts";
 import { checkContent, contentDigest, countsAsUnread, nextOrdinalOf, targetOf } from "../content.ts";
 import { chatErrors } from "../errors.ts";
 import { typingFrame } from "../frames.ts";
@@ -56,11 +56,12 @@ import type { ChatSettings } from "../settings.ts";
 import type { Audience } from "./audience.ts";
 import { FanOut } from "./fan-out.ts";
 import { Followers } from "./followers.ts";
+import { type Head, headFrom, type Snapshot, settledWrite, snapshotWrites } from "./head.ts";
 import { historyRange } from "./history.ts";
 import { Receipts } from "./receipts.ts";
 import { checkChange } from "./rights.ts";
-import { decodeSnapshot, encodeSnapshot } from "./snapshot.ts";
-import { apply, type ChannelState, emptyChannel, findProducer, isEditable } from "./state.ts";
+import { encodeSnapshot } from "./snapshot.ts";
+import { apply, type ChannelState, findProducer, isEditable } from "./state.ts";
 
 export interface ChannelPorts {
   readonly logs: ChannelLogStore;
@@ -106,23 +107,20 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   #waiting: Waiting[] = [];
   #snapshotAt: number;
   #bytesSinceSnapshot = 0;
-  #pendingSnapshot: { readonly id: number; readonly value: Uint8Array } | undefined;
+  #pendingSnapshot: Snapshot | undefined;
   #quiet: (() => void) | undefined;
 
   /** (C6) */
-  static readAhead(context: ActorContext, ports: ChannelPorts): Promise<Register[]> {
-    // So that whoever appends finds the row there (C5). Where nothing is appended in the end, it is swept.
-    if (APPENDS.has(context.activatedFor)) context.wakeOnFailover()?.catch(() => undefined);
-    return ports.registers.read("head", context.id);
+  static async readAhead(channelId: string, ports: ChannelPorts): Promise<Head> {
+    return headFrom(channelId, await ports.registers.read("head", channelId));
   }
 
-  static async activate(context: ActorContext, ports: ChannelPorts, registers: readonly Register[]): Promise<Channel> {
+  static async activate(context: ActorContext, ports: ChannelPorts, head: Head): Promise<Channel> {
     const channelId = context.id;
-    const find = (name: string) => registers.find((register) => register.name === name);
-    const snapshot = find("snapshot");
-    const state = snapshot === undefined ? emptyChannel(channelId) : decodeSnapshot(channelId, snapshot.value);
-    const fannedOut = find("fanned_out")?.timestamp ?? 0;
-    const settled = Math.max(find("settled")?.timestamp ?? 0, state.lastId);
+    const { state, fannedOut, settled } = head;
+    // Beside the read of the log, so that whoever appends finds the row there (C5), or tries again and tells what is wrong. Where
+    // nothing is appended in the end, it is swept.
+    if (APPENDS.has(context.activatedFor)) context.wakeOnFailover()?.catch(() => undefined);
     const opening: { channel: Channel | undefined; settledEarly: number } = { channel: undefined, settledEarly: 0 };
     const log = await ports.logs.open(
       channelId,
@@ -137,7 +135,7 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
       },
       { settled, replayFrom: state.lastId + 1 },
     );
-    const channel = new Channel(context, ports, log, state, Math.max(fannedOut, state.lastId));
+    const channel = new Channel(context, ports, log, state, fannedOut);
     opening.channel = channel;
     await channel.#replay();
     if (opening.settledEarly > 0) channel.#onSettled(opening.settledEarly);
@@ -481,27 +479,12 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
   /** (C4) A snapshot that cannot be written now is only a longer replay. */
   #writeSnapshot(): void {
     const pending = this.#pendingSnapshot;
-    if (pending === undefined || pending.id > this.#fanOut.book.confirmedThrough) return;
+    const { confirmedThrough } = this.#fanOut.book;
+    if (pending === undefined || pending.id > confirmedThrough) return;
     this.#pendingSnapshot = undefined;
-    void this.#ports.registers.write(this.#head(pending)).catch(() => undefined);
-  }
-
-  #head({ id, value }: { readonly id: number; readonly value: Uint8Array }) {
-    const owner = this.#context.id;
-    return [
-      { family: "head", owner, name: "snapshot", timestamp: id, value },
-      {
-        family: "head",
-        owner,
-        name: "fanned_out",
-        timestamp: this.#fanOut.book.confirmedThrough,
-        value: new Uint8Array(0),
-      },
-    ] as const;
-  }
-
-  #settledMark(id: number): RegisterWrite {
-    return { family: "head", owner: this.#context.id, name: "settled", timestamp: id, value: new Uint8Array(0) };
+    void this.#ports.registers
+      .write(snapshotWrites(this.#context.id, pending, confirmedThrough))
+      .catch(() => undefined);
   }
 
   // ---- lifecycle
@@ -525,17 +508,18 @@ export class Channel implements Handlers<typeof ChannelService>, Lifecycle {
     }
     const { lastId } = this.#state;
     try {
-      if (lastId > 0 && lastId === this.#log.settled) {
-        // (C4) Where the fan-out goes on elsewhere, the next owner is spared at least to write again what is settled.
-        const { complete } = this.#fanOut;
-        const last = complete
-          ? this.#head({ id: lastId, value: encodeSnapshot(this.#state) })
-          : [this.#settledMark(lastId)];
-        await this.#ports.registers.write(last);
-      }
+      if (lastId > 0 && lastId === this.#log.settled) await this.#ports.registers.write(this.#farewell(lastId));
     } finally {
       this.#log.close();
     }
+  }
+
+  /** (C4) Where the fan-out goes on elsewhere, the next owner is spared at least to write again what is settled. */
+  #farewell(lastId: number): readonly RegisterWrite[] {
+    const { id: channelId } = this.#context;
+    if (!this.#fanOut.complete) return [settledWrite(channelId, lastId)];
+    const snapshot = { id: lastId, value: encodeSnapshot(this.#state) };
+    return snapshotWrites(channelId, snapshot, this.#fanOut.book.confirmedThrough);
   }
 
   lost(): void {

@@ -24,14 +24,14 @@ async function threeReplicas() {
     const identityOf = (record: Uint8Array) => Buffer.from(record).toString();
     const logs = createFencedLogs({ store, fence, clock, identityOf });
     const log = await logs.open("g1", tenure, events, { settled, replayFrom });
-    const hasSettled = (through: number) =>
+    /** Appends so many, and resolves when they are settled. */
+    const keep = (count: number) =>
       new Promise<void>((resolve) => {
+        const through = log.tail + count;
         onSettled = (reached) => reached >= through && resolve();
+        while (log.tail < through) log.append(Buffer.from(`m${log.tail + 1}`));
       });
-    const append = (count: number) => {
-      for (let i = 0; i < count; i++) log.append(Buffer.from(`m${log.tail + 1}`));
-    };
-    return { log, read, hasSettled, append };
+    return { log, read, keep };
   };
   const writeStray = (id: number, text: string) => {
     const cell = Buffer.concat([Buffer.alloc(8), Buffer.from(text)]);
@@ -46,9 +46,7 @@ async function threeReplicas() {
 it("a new owner that replays a log above its hint reads nothing but what it read to find the tail", async () => {
   const { open } = await threeReplicas();
   const first = await open("one#1", 1);
-  const done = first.hasSettled(200);
-  first.append(200);
-  await done;
+  await first.keep(200);
 
   const { log, read } = await open("other#1", 2, 120);
   const rows: string[] = [];
@@ -60,15 +58,11 @@ it("a new owner that replays a log above its hint reads nothing but what it read
 it("a new owner whose hint is the tail reads one row, however many lie below; where a bucket begins above it, that as well", async () => {
   const { open } = await threeReplicas();
   const first = await open("one#1", 1);
-  const half = first.hasSettled(200);
-  first.append(200);
-  await half;
+  await first.keep(200);
   const second = await open("other#1", 2, 200);
   expect([second.log.tail, second.log.settled]).toEqual([200, 200]);
   expect(second.read).toEqual(["200–1000: 1"]);
-  const full = second.hasSettled(1_000);
-  second.append(800);
-  await full;
+  await second.keep(800);
   const third = await open("third#1", 3, 1_000);
   expect([third.log.tail, third.log.settled]).toEqual([1_000, 1_000]);
   expect(third.read).toEqual(["1000–1000: 1", "1001–2000: 0"]);
@@ -77,9 +71,7 @@ it("a new owner whose hint is the tail reads one row, however many lie below; wh
 it("an owner that left when all was settled, but had written its head long before, leaves nothing to adopt and to read twice", async () => {
   const { open } = await threeReplicas();
   const first = await open("one#1", 1);
-  const done = first.hasSettled(200);
-  first.append(200);
-  await done;
+  await first.keep(200);
   const { log, read } = await open("other#1", 2, 200, 121);
   expect([log.tail, log.settled]).toEqual([200, 200]);
   const rows: number[] = [];
@@ -91,9 +83,7 @@ it("an owner that left when all was settled, but had written its head long befor
 it("a row above the hint that repeats one below it is not of the log", async () => {
   const { open, writeStray } = await threeReplicas();
   const first = await open("one#1", 1);
-  const done = first.hasSettled(5);
-  first.append(5);
-  await done;
+  await first.keep(5);
   await writeStray(6, "m2"); // the rest of a batch that an older owner had sent again
   const { log, read } = await open("other#1", 2, 5);
   expect([log.tail, log.settled]).toEqual([5, 5]);

@@ -2,8 +2,9 @@ import { expect, it } from "vitest";
 import { type ActorContext, shardOf } from "../../runtime/index.ts";
 import { createWorld, refsOf, text, within } from "../harness.ts";
 import { Channel, type ChannelPorts } from "./channel.ts";
+import { headFrom } from "./head.ts";
 
-/** What a channel that comes up for this method asks for before its shard is claimed. */
+/** What a channel that comes up for this method asks the store for. */
 async function askedFor(activatedFor: string): Promise<string[]> {
   const asked: string[] = [];
   const context = {
@@ -14,21 +15,22 @@ async function askedFor(activatedFor: string): Promise<string[]> {
       return Promise.reject(new Error("the store is away"));
     },
   } as unknown as ActorContext;
-  const registers = {
-    async read(family: string, owner: string) {
-      asked.push(`${family} of ${owner}`);
-      return [];
+  const logs = {
+    async open() {
+      asked.push("log");
+      throw new Error("that is enough");
     },
   };
-  await Channel.readAhead(context, { registers } as unknown as ChannelPorts);
+  const coming = Channel.activate(context, { logs } as unknown as ChannelPorts, headFrom("d1.2", []));
+  await expect(coming).rejects.toThrow("that is enough");
   return asked;
 }
 
-it("a channel that comes up for a send has its wake row written beside the read of its head, and one that is only asked has not", async () => {
-  expect(await askedFor("post")).toEqual(["wake row", "head of d1.2"]);
-  expect(await askedFor("announce")).toEqual(["wake row", "head of d1.2"]);
-  expect(await askedFor("history")).toEqual(["head of d1.2"]);
-  expect(await askedFor("")).toEqual(["head of d1.2"]);
+it("a channel that comes up for a send has its wake row written while it reads its log, and one that is only asked has not", async () => {
+  expect(await askedFor("post")).toEqual(["wake row", "log"]);
+  expect(await askedFor("announce")).toEqual(["wake row", "log"]);
+  expect(await askedFor("history")).toEqual(["log"]);
+  expect(await askedFor("")).toEqual(["log"]);
 });
 
 it("a channel that leaves before all have confirmed its last entry says that it is settled, and its state stays that of before", async () => {
