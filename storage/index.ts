@@ -7,7 +7,7 @@ export { type EmbeddedOptions, openEmbeddedStores } from "./embedded/stores.ts";
 export { storageErrors } from "./errors.ts";
 export type { JobRow, JobStore } from "./jobs/port.ts";
 export type { SharedStores } from "./local-stores.ts";
-export type { ChannelLog, ChannelLogStore, LogEvents, LogRange, LogRow } from "./log/port.ts";
+export type { ChannelLog, ChannelLogStore, LogEvents, LogHint, LogRange, LogRow } from "./log/port.ts";
 export { createMemoryStores, type MemoryOptions } from "./memory/stores.ts";
 export type { Register, RegisterFamily, RegisterStore, RegisterWrite } from "./registers/port.ts";
 export { type StorageSettings, storageDefaults } from "./settings.ts";

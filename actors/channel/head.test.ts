@@ -1,11 +1,14 @@
 import { expect, it } from "vitest";
-import { type ActorContext, shardOf } from "../../runtime/index.ts";
+import { type ActorContext, shardOf, type Tenure } from "../../runtime/index.ts";
+import type { LogEvents, LogHint } from "../../storage/index.ts";
 import { createWorld, refsOf, text, within } from "../harness.ts";
 import { Channel, type ChannelPorts } from "./channel.ts";
-import { headFrom } from "./head.ts";
+import { headFrom, settledWrite, snapshotWrites } from "./head.ts";
+import { encodeSnapshot } from "./snapshot.ts";
+import { emptyChannel } from "./state.ts";
 
-/** What a channel that comes up for this method asks the store for. */
-async function askedFor(activatedFor: string): Promise<string[]> {
+/** What a channel that comes up for this method, from this head, asks the store for. */
+async function askedFor(activatedFor: string, head = headFrom("d1.2", [])): Promise<string[]> {
   const asked: string[] = [];
   const context = {
     id: "d1.2",
@@ -16,21 +19,32 @@ async function askedFor(activatedFor: string): Promise<string[]> {
     },
   } as unknown as ActorContext;
   const logs = {
-    async open() {
-      asked.push("log");
+    async open(_channelId: string, _tenure: Tenure, _events: LogEvents, { settled, replayFrom }: LogHint) {
+      asked.push(`log from ${replayFrom}, settled through ${settled}`);
       throw new Error("that is enough");
     },
   };
-  const coming = Channel.activate(context, { logs } as unknown as ChannelPorts, headFrom("d1.2", []));
+  const coming = Channel.activate(context, { logs } as unknown as ChannelPorts, head);
   await expect(coming).rejects.toThrow("that is enough");
   return asked;
 }
 
 it("a channel that comes up for a send has its wake row written while it reads its log, and one that is only asked has not", async () => {
-  expect(await askedFor("post")).toEqual(["wake row", "log"]);
-  expect(await askedFor("announce")).toEqual(["wake row", "log"]);
-  expect(await askedFor("history")).toEqual(["log"]);
-  expect(await askedFor("")).toEqual(["log"]);
+  const fresh = "log from 1, settled through 0";
+  expect(await askedFor("post")).toEqual(["wake row", fresh]);
+  expect(await askedFor("announce")).toEqual(["wake row", fresh]);
+  expect(await askedFor("history")).toEqual([fresh]);
+  expect(await askedFor("")).toEqual([fresh]);
+});
+
+it("a channel reads its log from its snapshot on, and knows it as settled as far as its last owner has said", async () => {
+  const state = Object.assign(emptyChannel("d1.2"), { lastId: 5 });
+  const snapshot = snapshotWrites("d1.2", { id: 5, value: encodeSnapshot(state) }, 6);
+  expect(headFrom("d1.2", snapshot)).toMatchObject({ fannedOut: 6, settled: 5 });
+  const marked = headFrom("d1.2", [...snapshot, settledWrite("d1.2", 9)]);
+  expect(marked).toMatchObject({ fannedOut: 6, settled: 9 });
+  expect(await askedFor("", marked)).toEqual(["log from 6, settled through 9"]);
+  expect(headFrom("d1.2", [...snapshot, settledWrite("d1.2", 3)]).settled).toBe(5); // a mark from before the snapshot
 });
 
 it("a channel that leaves before all have confirmed its last entry says that it is settled, and its state stays that of before", async () => {

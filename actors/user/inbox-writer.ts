@@ -120,9 +120,8 @@ export class InboxWriter {
 
   #then(rows: readonly Row[]): Promise<void> {
     this.#due.push(rows);
-    if (this.#due.length > 1) return this.#flushing; // it will take these along
     this.#flushing = this.#flushing.then(() => {
-      const due = this.#due.flat();
+      const due = this.#due.flat(); // those that have come due meanwhile, too, and whose own turn finds nothing
       this.#due = [];
       this.#running = this.#write(due);
       return this.#running;

@@ -263,6 +263,17 @@ describe("when nodes come and go", () => {
     expect(world.ownerOf(channelId)).toBe(to);
   });
 
+  it("a user whose actor moves leaves its pointers behind, sooner than their window ends", async () => {
+    await post("d1.2", 1, 1, "m1");
+    await world.clock.advance(50); // it has been delivered
+    const { registers } = world.stores.forNode();
+    const pointers = async () => (await ask(registers.read("inbox", "2"))).map(({ name }) => name);
+    expect(await pointers()).toEqual([]);
+    const to = [...world.nodes.keys()].find((name) => name !== world.ownerOf("2")) as string;
+    await ask(world.cluster.move(shardOf("2", 16), to));
+    expect(await pointers()).not.toEqual([]);
+  });
+
   it("sessions of a user whose actor moves are told to attach anew", async () => {
     const device = await world.attach(2, 20);
     const to = [...world.nodes.keys()].find((name) => name !== world.ownerOf("2")) as string;

@@ -90,6 +90,23 @@ it("a row above the hint that repeats one below it is not of the log", async () 
   expect(read).toEqual(["5–1000: 2", "1–4: 4"]);
 });
 
+it("a row behind a gap is not of the log, be it above a hint or without one", async () => {
+  const { open, writeStray } = await threeReplicas();
+  await writeStray(2, "m2");
+  const first = await open("one#1", 1);
+  expect([first.log.tail, first.log.settled]).toEqual([0, 0]);
+  await first.keep(5);
+  await writeStray(7, "m7");
+  for (const [epoch, settled] of [
+    [2, 0],
+    [3, 3],
+    [4, 5],
+  ] as const) {
+    const { log } = await open(`later#${epoch}`, epoch, settled);
+    expect([log.tail, `hint ${settled}`]).toEqual([5, `hint ${settled}`]);
+  }
+});
+
 it("rows of an older owner are not settled while the write that copies them has an unknown outcome, however often the fence is asked", async () => {
   const replicas = createReplicas({ clock, random: seededRandom(1), weather: fairWeather, timeoutMs: 50 });
   const cellsOf = (text: string) => [{ id: 1, cell: Buffer.concat([Buffer.alloc(8), Buffer.from(text)]) }];
