@@ -128,10 +128,11 @@ async function setStage(world: World): Promise<Stage> {
   /** Stops the owner of these shards, when each has an append that the proxy holds; gives those that have. */
   const putToSleep = async (name: string, of: readonly Poster[]): Promise<readonly Poster[]> => {
     const proxy = proxies.get(name) as RingProxy;
-    proxy.hold();
+    proxy.holdWhatSays(of.map(({ opening }) => opening));
     const inFlight = (poster: Poster) => [...poster.open].some((number) => proxy.holds(poster.text(number)));
     const untilMs = performance.now() + IN_FLIGHT_WITHIN_MS;
     while (performance.now() < untilMs && !of.every(inFlight)) await pause(10);
+    proxy.holdAll();
     cluster.node(name).pause();
     counts.pauses += 1;
     return of.filter(inFlight);
