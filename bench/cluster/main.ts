@@ -20,7 +20,7 @@ import { operations } from "./operations.ts";
 import { versionsOf } from "./versions.ts";
 import type { World } from "./world.ts";
 
-/** Pairs of runs, A B B A: as many as fit six minutes for everything. */
+/** Pairs of runs, A B B A. */
 const PAIRS = 7;
 
 type Scenario = (world: World) => Promise<Result[]>;

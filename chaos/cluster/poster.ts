@@ -23,7 +23,7 @@ export interface Poster {
   /** By how much the latest one was late, in milliseconds. */
   longestOverMs: number;
   /** What all its texts begin with, and nobody else's. */
-  readonly opening: string;
+  readonly prefix: string;
   /** Text of the number, as it stands in a record. */
   text(number: number): string;
   /** Numbers that were posted and have no ack. */
@@ -50,8 +50,8 @@ export function createPoster(seat: Seat, userId: number, peerId: number, pauseMs
   let stopped = false;
   let next = 1;
 
-  const opening = `«${channelId} `;
-  const text = (number: number) => `${opening}${number}»`;
+  const prefix = `«${channelId} `;
+  const text = (number: number) => `${prefix}${number}»`;
   const count = (outcome: string) => outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
 
   /** True when it was acknowledged. */
@@ -86,7 +86,7 @@ export function createPoster(seat: Seat, userId: number, peerId: number, pauseMs
     outcomes,
     late: 0,
     longestOverMs: 0,
-    opening,
+    prefix,
     text,
     open,
     async run() {

@@ -13,8 +13,9 @@ import { type Seat, takeSeat } from "./seat.ts";
 const ACTORS = 5;
 /** Channels, each in a shard of its own. */
 const CHANNELS = 40;
-/** Shards that are taken from a sleeper in one round. */
-const SHARDS_A_ROUND = 6;
+/** Shards that are taken from a sleeper in one round: with an append in flight for certain, and as they happen to be. */
+const IN_FLIGHT_A_ROUND = 6;
+const AS_THEY_ARE_A_ROUND = 3;
 /** Rounds go on until so much was seen. */
 const ENOUGH = { takeovers: 200, pauses: 40, takeoversOfThree: 50 };
 const ROUNDS_MAX = 90;
@@ -128,7 +129,7 @@ async function setStage(world: World): Promise<Stage> {
   /** Stops the owner of these shards, when each has an append that the proxy holds; gives those that have. */
   const putToSleep = async (name: string, of: readonly Poster[]): Promise<readonly Poster[]> => {
     const proxy = proxies.get(name) as RingProxy;
-    proxy.holdWhatSays(of.map(({ opening }) => opening));
+    proxy.holdWhatSays(of.map(({ prefix }) => prefix));
     const inFlight = (poster: Poster) => [...poster.open].some((number) => proxy.holds(poster.text(number)));
     const untilMs = performance.now() + IN_FLIGHT_WITHIN_MS;
     while (performance.now() < untilMs && !of.every(inFlight)) await pause(10);
@@ -164,12 +165,14 @@ async function setStage(world: World): Promise<Stage> {
       const chosen = shuffled(
         random,
         posters.filter(({ shard }) => seat.ownerOf(shard) === first),
-      ).slice(0, SHARDS_A_ROUND);
+      ).slice(0, IN_FLIGHT_A_ROUND + AS_THEY_ARE_A_ROUND);
+      // Appends of the others pass until the sleeper holds still: some have landed, and nobody has verified them.
+      const held = chosen.slice(0, IN_FLIGHT_A_ROUND);
       const [second = "", third = ""] = shuffled(
         random,
         names.filter((name) => name !== first),
       );
-      const left = await putToSleep(first, chosen);
+      const left = await putToSleep(first, held);
       await Promise.all(chosen.map(({ shard }) => seat.move(shard, second, true)));
       if (owners === 2) {
         await served(chosen, SERVED_WITHIN_MS);
@@ -177,7 +180,7 @@ async function setStage(world: World): Promise<Stage> {
       } else {
         counts.takeovers += left.length;
         await served(chosen, SERVED_WITHIN_MS);
-        const leftAgain = await putToSleep(second, chosen);
+        const leftAgain = await putToSleep(second, held);
         await Promise.all(chosen.map(({ shard }) => seat.move(shard, third, true)));
         await served(chosen, SERVED_WITHIN_MS);
         counts.takeovers += leftAgain.length;
