@@ -92,10 +92,13 @@ function register(registry: Registry, measured: Measured): void {
   store("writes_waiting_bytes", "Bytes that wait for a commit", "waitingBytes");
   const ring = (name: string, help: string, field: keyof RingStats) =>
     gauge(`ring_${name}`, help, () => stores?.stats().ring?.[field] ?? 0);
+  ring("members", "Members that the ring has", "members");
+  ring("members_reached", "Members of the ring that this node reaches", "membersReached");
   ring("requests_in_flight", "Requests to the ring that have no answer yet", "inFlight");
   ring("requests_waiting", "Requests that wait for a place in flight", "waiting");
   ring("requests_total", "Requests to the ring", "requests");
   ring("time_outs_total", "Requests to the ring of unknown outcome", "timeOuts");
+  ring("speculations_total", "Reads that were asked of a second member, for the first was slow", "speculations");
   ring("errors_total", "Requests to the ring that failed", "errors");
   ring("refused_total", "Requests refused because too many waited", "refused");
   ring("batches_total", "Batches of channel entries", "batches");

@@ -29,8 +29,12 @@ export interface StoreStats {
   readonly ring?: RingStats;
 }
 
-/** Counters since the start, but for `inFlight` and `waiting`, which say how it is now. */
+/** Counters since the start, but for the first four, which say how it is now. */
 export interface RingStats {
+  /** That the ring is known to have. */
+  readonly members: number;
+  /** Of those, the ones that requests go to. */
+  readonly membersReached: number;
   readonly inFlight: number;
   /** Behind those in flight. */
   readonly waiting: number;

@@ -2,7 +2,7 @@
 
 import cassandra from "cassandra-driver";
 import { systemClock } from "../../runtime/index.ts";
-import { translator } from "../../storage/cql/connect.ts";
+import { memberPort, translator } from "../../storage/cql/connect.ts";
 import { applyCqlSchema } from "../../storage/index.ts";
 
 /** `host:port=host:port`, with commas between; empty: members are where they say. */
@@ -10,12 +10,15 @@ export const translations = (text: string): Map<string, string> =>
   new Map(text === "" ? [] : text.split(",").map((pair) => pair.split("=") as [string, string]));
 
 export async function openRing(contactPoints: string, keyspace?: string, translate = ""): Promise<cassandra.Client> {
+  const translated = translations(translate);
+  const address = { contactPoints: contactPoints.split(","), translate: translated };
   const client = new cassandra.Client({
-    contactPoints: contactPoints.split(","),
+    contactPoints: address.contactPoints,
+    protocolOptions: { port: memberPort(address) },
     localDataCenter: "datacenter1",
     queryOptions: { consistency: cassandra.types.consistencies.localQuorum, prepare: true },
     ...(keyspace === undefined ? {} : { keyspace }),
-    ...(translate === "" ? {} : { policies: { addressResolution: translator(translations(translate)) } }),
+    policies: { addressResolution: translator(translated) },
   });
   await client.connect();
   return client;

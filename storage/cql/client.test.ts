@@ -7,6 +7,7 @@ import { type Connected, RingCounters } from "./connect.ts";
 function clientThat(answer: () => Promise<object>) {
   const asked: string[] = [];
   const driver = {
+    hosts: { values: () => [] },
     execute(query: string) {
       asked.push(query);
       return answer();

@@ -34,7 +34,15 @@ export const nothingWritten = (): Written => ({ writes: 0, rows: 0, bytes: 0, fa
 
 type Traffic = Pick<
   RingStats,
-  "inFlight" | "waiting" | "requests" | "timeOuts" | "errors" | "refused" | "speculations"
+  | "members"
+  | "membersReached"
+  | "inFlight"
+  | "waiting"
+  | "requests"
+  | "timeOuts"
+  | "errors"
+  | "refused"
+  | "speculations"
 >;
 
 const READ = { prepare: true, isIdempotent: true } as const;
@@ -120,7 +128,19 @@ export class CqlClient {
   traffic(): Traffic {
     const { requests, timeOuts, errors, speculations } = this.#counters;
     const { inFlight, waiting, refused } = this.#admission;
-    return { inFlight, waiting, requests, timeOuts, errors, refused, speculations };
+    const members = this.#driver.hosts.values();
+    const membersReached = members.filter((member) => member.isUp()).length;
+    return {
+      members: members.length,
+      membersReached,
+      inFlight,
+      waiting,
+      requests,
+      timeOuts,
+      errors,
+      refused,
+      speculations,
+    };
   }
 
   async close(): Promise<void> {

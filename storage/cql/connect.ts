@@ -4,9 +4,10 @@
 //      knows what a time-out means, and insists with the same bytes.
 // (D2) No request carries the wall clock as its timestamp: it would beat every epoch.
 // (D3) Only reads are asked of a second coordinator when the first is slow.
+// (D4) All members are asked, not only those that somebody named: without it one of them does the work of all.
 
 import type { ConnectionOptions } from "node:tls";
-import { Client, metrics, policies, types } from "cassandra-driver";
+import { Client, type Host, metrics, policies, types } from "cassandra-driver";
 import { type Logger, systemClock } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import type { StorageSettings } from "../settings.ts";
@@ -124,16 +125,35 @@ export function translator(addresses: ReadonlyMap<string, string>): policies.add
   });
 }
 
+const USUAL_PORT = 9042;
+
+/**
+ * (D4) Members tell where the others are, and not their ports: all of a ring listen on one, which is that of the addresses they
+ * tell, or else that of the contact points.
+ */
+export function memberPort({ contactPoints, translate }: Pick<RingAddress, "contactPoints" | "translate">): number {
+  const told = translate === undefined || translate.size === 0 ? contactPoints : [...translate.keys()];
+  const ports = new Set(told.map((address) => Number(/(?:^[^:]*|\]):(\d+)$/.exec(address)?.[1] ?? USUAL_PORT)));
+  const [port] = ports;
+  if (port !== undefined && ports.size === 1) return port;
+  throw storageErrors.STORE_UNREACHABLE({
+    message: `Members of a ring listen on one port, and ${told.join(", ")} have several. Where members are reached by other addresses than they tell, say which (MADANG_CQL_TRANSLATE).`,
+  });
+}
+
 /** A member that comes back is noticed within two seconds; the driver's own schedule grows to ten minutes. */
 const reconnection = () => new policies.reconnection.ExponentialReconnectionPolicy(200, 2_000, false);
 
-const common = ({ contactPoints, credentials, tls }: RingAddress, settings: StorageSettings) => ({
-  contactPoints: [...contactPoints],
-  ...(credentials === undefined ? {} : { credentials }),
+const common = (ring: RingAddress, settings: StorageSettings) => ({
+  contactPoints: [...ring.contactPoints],
+  ...(ring.credentials === undefined ? {} : { credentials: ring.credentials }),
   // By itself the driver takes any certificate.
-  ...(tls === undefined ? {} : { sslOptions: { rejectUnauthorized: true, ...tls } }),
+  ...(ring.tls === undefined ? {} : { sslOptions: { rejectUnauthorized: true, ...ring.tls } }),
   monitorReporting: { enabled: false },
-  protocolOptions: { maxSchemaAgreementWaitSeconds: 0 }, // whoever changes the schema waits by itself, once for many changes
+  protocolOptions: {
+    port: memberPort(ring),
+    maxSchemaAgreementWaitSeconds: 0, // whoever changes the schema waits by itself, once for many changes
+  },
   encoding: { useBigIntAsLong: true },
   queryOptions: { consistency: types.consistencies.localQuorum, prepare: true },
   pooling: { heartBeatInterval: settings.connectWithinMs },
@@ -151,9 +171,18 @@ async function open(driver: Client, ring: RingAddress, log: Logger): Promise<voi
     if (level === "error" && opened) log.warn({ from, sentence }, "the driver of the ring reports an error");
     else if (level === "warning" || level === "error") log.debug({ from, sentence }, "the driver of the ring warns");
   });
+  const unreached = new Set<string>();
+  driver.on("hostDown", ({ address }: Host) => {
+    unreached.add(address);
+    if (opened) log.warn({ member: address }, "a member of the ring is not reached");
+  });
+  driver.on("hostUp", ({ address }: Host) => {
+    if (unreached.delete(address)) log.info({ member: address }, "a member of the ring is reached again");
+  });
   try {
     await driver.connect();
     opened = true;
+    if (unreached.size > 0) log.warn({ members: [...unreached] }, "members of the ring are not reached");
   } catch (error) {
     await driver.shutdown().catch(() => undefined); // it never got to its feet
     throw connectionError(ring, error);

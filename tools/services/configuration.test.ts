@@ -55,6 +55,10 @@ describe("with a certificate nobody is answered in clear", () => {
   });
 });
 
+test("a killed PostgreSQL leaves its shared memory in its folder, which is removed", () => {
+  expect(postgresArguments("/data", 5432)).toContain("dynamic_shared_memory_type=mmap");
+});
+
 describe("Cassandra", () => {
   test("three nodes share the ring evenly", () => {
     expect(ringTokens(3)).toEqual([-9223372036854775808n, -3074457345618258603n, 3074457345618258602n]);

@@ -16,6 +16,7 @@ export function postgresArguments(dataFolder: string, port: number, tls?: Postgr
     unix_socket_directories: "", // loopback only, and no file in a folder that others share
     fsync: "on",
     synchronous_commit: "on",
+    dynamic_shared_memory_type: "mmap", // in the data folder: a killed one leaves nothing in /dev/shm
     max_connections: "200", // test suites that run at once have a pool each
     ...(tls && { ssl: "on", ssl_cert_file: tls.certificate, ssl_key_file: tls.certificate, hba_file: tls.accessFile }),
   };
