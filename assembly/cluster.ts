@@ -39,7 +39,8 @@ export async function openCluster(
   closers: Closer[],
 ): Promise<Foundation> {
   const { cluster, nats: natsSettings, runtime } = config;
-  const nodeId = `${nodeName(cluster.nodeName)}#${randomBytes(INCARNATION_BYTES).toString("hex")}`;
+  const name = nodeName(cluster.nodeName);
+  const nodeId = `${name}#${randomBytes(INCARNATION_BYTES).toString("hex")}`;
   const roles = new Set(cluster.roles as readonly Role[]);
   const subjects = subjectsOf(cluster.name);
 
@@ -97,6 +98,7 @@ export async function openCluster(
     const opened = await openCqlStores({
       ...ringAddress(config),
       owner: nodeId,
+      nodeName: name,
       clusterName: cluster.name,
       shardCount: runtime.shardCount,
       clock,

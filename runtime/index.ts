@@ -42,7 +42,7 @@ export { type Random, randomBelow, seededRandom, systemRandom } from "./random.t
 export type { CallOptions, Multicast, Reference, References } from "./reference.ts";
 export { isServiceId } from "./services.ts";
 export { type RuntimeSettings, runtimeDefaults } from "./settings.ts";
-export { shardOf } from "./shard.ts";
+export { hash32, shardOf } from "./shard.ts";
 export { noTracer, type Span, type Tracer } from "./tracing.ts";
 export { createNatsTransport, type NatsTransport } from "./transport/nats.ts";
 export type { Transport, TransportEvents } from "./transport/port.ts";

@@ -20,6 +20,7 @@ export interface StorageSettings {
   readonly requestsInFlightMax: number;
   readonly requestsWaitingMax: number;
   readonly requestsWaitingBytesMax: number;
+  readonly memberInFlightMin: number;
   readonly speculateAfterMs: number;
   readonly verifyLateMs: number;
   readonly pageRowsMax: number;
@@ -49,6 +50,7 @@ export const storageDefaults: StorageSettings = {
   requestsInFlightMax: 512, // to the ring: enough to keep three members busy, and few enough that none is flooded
   requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
   requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
+  memberInFlightMin: 32, // at the member that a node prefers, before another is asked: what a paused one can hold up; calm is a handful
   speculateAfterMs: 250, // a read that has no answer is asked of another member: one that is paused does not hold up a node
   verifyLateMs: 10, // a verify that takes longer is not waited for by what comes after it: some ten times what it takes
   pageRowsMax: 1_000, // rows of one answer of the ring,

@@ -4,7 +4,7 @@
 //      knows what a time-out means, and insists with the same bytes.
 // (D2) No request carries the wall clock as its timestamp: it would beat every epoch.
 // (D3) Only reads are asked of a second coordinator when the first is slow.
-// (D4) All members are asked, not only those that somebody named: without it one of them does the work of all.
+// (D4) All members can be asked, not only those that somebody named: which one is, see preferred-members.ts.
 
 import type { ConnectionOptions } from "node:tls";
 import { Client, type Host, metrics, policies, types } from "cassandra-driver";
@@ -12,6 +12,7 @@ import { type Logger, systemClock } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import type { StorageSettings } from "../settings.ts";
 import { type ControlConnection, oneRefreshAtATime } from "./control-connection.ts";
+import { PreferredMembers } from "./preferred-members.ts";
 
 /** Where the ring is, and how to be let in. */
 export interface RingAddress {
@@ -78,6 +79,7 @@ export interface Connected {
 
 /**
  * @param keyspace undefined for whoever is about to make it.
+ * @param name of who asks: which member it prefers follows from it.
  * Rejects with STORE_UNREACHABLE, STORE_REFUSED or SCHEMA_MISSING.
  */
 export async function connect(
@@ -85,6 +87,7 @@ export async function connect(
   keyspace: string | undefined,
   settings: StorageSettings,
   log: Logger,
+  name = "",
 ): Promise<Connected> {
   const localDataCenter = ring.localDataCenter ?? (await findDataCenter(ring, settings, log));
   const counters = new RingCounters();
@@ -94,6 +97,7 @@ export async function connect(
     ...(keyspace === undefined ? {} : { keyspace }),
     metrics: counters,
     policies: {
+      loadBalancing: new PreferredMembers(name, settings.memberInFlightMin),
       retry: new policies.retry.FallthroughRetryPolicy(), // (D1)
       timestampGeneration: noTimestamps,
       reconnection: reconnection(),

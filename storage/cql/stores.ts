@@ -17,6 +17,8 @@ import { createCqlWakeList, wakeStatements } from "./wake.ts";
 export interface CqlOptions extends RingAddress {
   /** This node incarnation: new at each start of the process. */
   readonly owner: string;
+  /** Of this node, the same at each start. */
+  readonly nodeName?: string;
   readonly clusterName: string;
   readonly shardCount: number;
   readonly clock: Clock;
@@ -31,7 +33,7 @@ export interface CqlOptions extends RingAddress {
 export async function openCqlStores(options: CqlOptions): Promise<Stores> {
   const { keyspace, owner, clusterName, shardCount, clock, log = silentLogger } = options;
   const settings = { ...storageDefaults, ...options.settings };
-  const connected = await connect(options, keyspace, settings, log);
+  const connected = await connect(options, keyspace, settings, log, options.nodeName);
   const { driver } = connected;
   try {
     await assertSchema(driver, keyspace);
