@@ -98,7 +98,7 @@ function register(registry: Registry, measured: Measured): void {
   ring("requests_waiting", "Requests that wait for a place in flight", "waiting");
   ring("requests_total", "Requests to the ring", "requests");
   ring("time_outs_total", "Requests to the ring of unknown outcome", "timeOuts");
-  ring("speculations_total", "Reads that were asked of a second member, for the first was slow", "speculations");
+  ring("speculations_total", "Requests that were asked of a second member, for the first was slow", "speculations");
   ring("errors_total", "Requests to the ring that failed", "errors");
   ring("refused_total", "Requests refused because too many waited", "refused");
   ring("batches_total", "Batches of channel entries", "batches");

@@ -22,6 +22,8 @@ export interface StorageSettings {
   readonly requestsWaitingBytesMax: number;
   readonly memberInFlightMin: number;
   readonly speculateAfterMs: number;
+  readonly speculationsMax: number;
+  readonly speculationsWithinMs: number;
   readonly verifyLateMs: number;
   readonly pageRowsMax: number;
   readonly pageBytes: number;
@@ -51,7 +53,9 @@ export const storageDefaults: StorageSettings = {
   requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
   requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
   memberInFlightMin: 32, // at the member that a node prefers, before another is asked: what a paused one can hold up; calm is a handful
-  speculateAfterMs: 250, // a read that has no answer is asked of another member: one that is paused does not hold up a node
+  speculateAfterMs: 250, // what has no answer is asked of another member: one that is paused does not hold up a node
+  speculationsMax: 128, // if more is slow than one paused member explains, the ring has too much to do, and gets no more of it
+  speculationsWithinMs: 5_000, // for this long
   verifyLateMs: 10, // a verify that takes longer is not waited for by what comes after it: some ten times what it takes
   pageRowsMax: 1_000, // rows of one answer of the ring,
   pageBytes: 1_048_576, // fewer where rows are large, so that an answer stays about this size

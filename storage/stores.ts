@@ -44,7 +44,7 @@ export interface RingStats {
   readonly errors: number;
   /** Refused because too much waited. */
   readonly refused: number;
-  /** Reads that were asked of a second coordinator, for the first was slow. */
+  /** Requests that were asked of a second coordinator, for the first was slow. */
   readonly speculations: number;
   readonly verifyReads: number;
   /** Tenures that the fence ended. */

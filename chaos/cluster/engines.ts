@@ -12,6 +12,8 @@ const CONSUL_AWAY_MS = 120_000;
 const NATS_AWAY_MS = 30_000;
 const SETTLED_MS = 90_000;
 const POSTERS = 8;
+/** Longer than a request waits for a member. */
+const MEMBER_PAUSED_MS = 8_000;
 /** All that was said in so long has had its acknowledgement in so much. */
 const CALM_MS = 2_000;
 const CALM_ACK_MS = 1_000;
@@ -35,6 +37,7 @@ export const engines: Scenario = {
     try {
       chatter.talk();
       await pause(2_000);
+      await eachMemberPaused(stage);
       await oneMemberDown(stage);
       await twoMembersDown(stage);
       await postgresAway(stage);
@@ -61,6 +64,32 @@ function progress(
 ): { sent: number; acked: number; latencies: number[] } {
   const latencies = chatter.latencies(fromMs, toMs);
   return { sent: latencies.length, acked: latencies.filter((latency) => latency < Infinity).length, latencies };
+}
+
+/** Its connections stay open, and it says nothing. Each in turn, for each is the one that some nodes prefer. */
+async function eachMemberPaused({ world, chatter }: Stage): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  const longest: number[] = [];
+  let sent = 0;
+  let acked = 0;
+  for (const member of world.services.cassandra) {
+    const fromMs = performance.now();
+    member.pause();
+    await pause(MEMBER_PAUSED_MS);
+    const toMs = performance.now();
+    member.resume();
+    await until("people are served as before", () => isCalm(chatter), CALM_WITHIN_MS);
+    await pause(CALM_ACK_MS); // for what was said in the last moment of it
+    const meanwhile = progress(chatter, fromMs, toMs);
+    sent += meanwhile.sent;
+    acked += meanwhile.acked;
+    longest.push(percentile(meanwhile.latencies, 1));
+  }
+  world.fact(
+    acked === sent && sent > 0 && chatter.errors.length === errorsBefore,
+    `each member of the ring paused for ${ms(MEMBER_PAUSED_MS)}, one after another: ${acked} of ${sent} texts acknowledged, ` +
+      `longest ${longest.map(ms).join(", ")}, ${chatter.errors.length - errorsBefore} errors seen by users`,
+  );
 }
 
 async function oneMemberDown({ world, chatter }: Stage): Promise<void> {

@@ -45,9 +45,9 @@ type Traffic = Pick<
   | "speculations"
 >;
 
-const READ = { prepare: true, isIdempotent: true } as const;
-const WRITE = { prepare: true } as const;
-const BATCH = { prepare: true, logged: false } as const;
+/** Also what is written: it carries its timestamp with it, and lands twice as it lands once. */
+const MAY_BE_REPEATED = { prepare: true, isIdempotent: true } as const;
+const BATCH = { ...MAY_BE_REPEATED, logged: false } as const;
 
 export class CqlClient {
   readonly #driver: Client;
@@ -84,7 +84,8 @@ export class CqlClient {
     let fetchSize = rowsFirst;
     let pageState: string | undefined;
     for (;;) {
-      const options = pageState === undefined ? { ...READ, fetchSize } : { ...READ, fetchSize, pageState };
+      const options =
+        pageState === undefined ? { ...MAY_BE_REPEATED, fetchSize } : { ...MAY_BE_REPEATED, fetchSize, pageState };
       const page = await admit(() => this.#execute(query, params, options));
       for (const row of page.rows) rows.push(row);
       pageState = page.pageState ?? undefined;
@@ -106,14 +107,14 @@ export class CqlClient {
 
   #write(statements: readonly Statement[]): Promise<unknown> {
     const [only] = statements;
-    if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, WRITE);
+    if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, MAY_BE_REPEATED);
     this.#counters.requests += 1;
     return this.#driver.batch(statements as Statement[], BATCH);
   }
 
   /** (A2) */
   writeUrgently({ query, params }: Statement): Promise<unknown> {
-    return this.#admission.urgent(() => this.#execute(query, params, WRITE));
+    return this.#admission.urgent(() => this.#execute(query, params, MAY_BE_REPEATED));
   }
 
   #execute(query: string, params: Value[], options: object): Promise<types.ResultSet> {

@@ -1,9 +1,9 @@
 // One driver of the ring, as we want it: a quorum for everything, no repetition of its own, no timestamps of its own.
 //
-// (D1) The driver repeats nothing that may have been executed, and never asks for less than the quorum. Whoever asked
-//      knows what a time-out means, and insists with the same bytes.
+// (D1) The driver repeats nothing that failed, and never asks for less than the quorum. Whoever asked knows what a time-out
+//      means, and insists with the same bytes.
 // (D2) No request carries the wall clock as its timestamp: it would beat every epoch.
-// (D3) Only reads are asked of a second coordinator when the first is slow.
+// (D3) What is slow is asked of a second coordinator: see speculation.ts.
 // (D4) All members can be asked, not only those that somebody named: which one is, see preferred-members.ts.
 
 import type { ConnectionOptions } from "node:tls";
@@ -13,6 +13,7 @@ import { storageErrors } from "../errors.ts";
 import type { StorageSettings } from "../settings.ts";
 import { type ControlConnection, oneRefreshAtATime } from "./control-connection.ts";
 import { PreferredMembers } from "./preferred-members.ts";
+import { BoundedSpeculation } from "./speculation.ts";
 
 /** Where the ring is, and how to be let in. */
 export interface RingAddress {
@@ -102,10 +103,7 @@ export async function connect(
       timestampGeneration: noTimestamps,
       reconnection: reconnection(),
       addressResolution: translator(ring.translate ?? new Map()),
-      speculativeExecution: new policies.speculativeExecution.ConstantSpeculativeExecutionPolicy(
-        settings.speculateAfterMs,
-        1,
-      ),
+      speculativeExecution: new BoundedSpeculation(settings, systemClock, counters),
     },
   });
   oneRefreshAtATime(

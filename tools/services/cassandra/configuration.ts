@@ -130,6 +130,8 @@ export function javaArguments(libraries: string, configFolder: string, folder: s
     "-Xms384m",
     "-Xmx384m",
     "-XX:MaxDirectMemorySize=256m",
+    "-XX:TieredStopAtLevel=1", // the compiler that is done at once: the other is busy for minutes, beside what is tried or measured
+    "-XX:+UseTransparentHugePages", // where they are offered: a virtual machine looks up each small page twice
     "-XX:+UseSerialGC", // the smallest one; pauses of a heap of this size are short
     "-XX:-UsePerfData", // no file that a killed one leaves behind
     "-XX:+ExitOnOutOfMemoryError",
