@@ -161,6 +161,12 @@ async function wrongStarts({ services, fact, say }: World, cluster: Cluster, oth
       says: /127\.0\.0\.1:9/,
     },
     {
+      what: "a ring whose members listen on several ports",
+      settings: { ...node, CQL_CONTACT_POINTS: `${nobody},127.0.0.2:10` },
+      code: "STORE_UNREACHABLE",
+      says: /listen on one port/,
+    },
+    {
       what: "a keyspace that nobody has made",
       settings: { ...node, MADANG_CQL_KEYSPACE: "nowhere" },
       code: "SCHEMA_MISSING",
