@@ -92,7 +92,7 @@ function register(registry: Registry, measured: Measured): void {
   store("writes_waiting_bytes", "Bytes that wait for a commit", "waitingBytes");
   const ring = (name: string, help: string, field: keyof RingStats) =>
     gauge(`ring_${name}`, help, () => stores?.stats().ring?.[field] ?? 0);
-  ring("members", "Members that the ring has", "members");
+  ring("members", "Members that the ring has in this data centre", "members");
   ring("members_reached", "Members of the ring that this node reaches", "membersReached");
   ring("requests_in_flight", "Requests to the ring that have no answer yet", "inFlight");
   ring("requests_waiting", "Requests that wait for a place in flight", "waiting");

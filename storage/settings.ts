@@ -52,7 +52,7 @@ export const storageDefaults: StorageSettings = {
   requestsInFlightMax: 512, // to the ring: enough to keep three members busy, and few enough that none is flooded
   requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
   requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
-  memberInFlightMin: 32, // at the member that a node prefers, before another is asked: what a paused one can hold up; calm is a handful
+  memberInFlightMin: 32, // requests without an answer at a member before another is asked in its place: a calm node has a handful
   speculateAfterMs: 250, // what has no answer is asked of another member: one that is paused does not hold up a node
   speculationsMax: 128, // if more is slow than one paused member explains, the ring has too much to do, and gets no more of it
   speculationsWithinMs: 5_000, // for this long

@@ -31,7 +31,7 @@ export interface StoreStats {
 
 /** Counters since the start, but for the first four, which say how it is now. */
 export interface RingStats {
-  /** That the ring is known to have. */
+  /** That the ring has in this data centre. */
   readonly members: number;
   /** Of those, the ones that requests go to. */
   readonly membersReached: number;

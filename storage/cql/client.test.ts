@@ -1,3 +1,4 @@
+import type { QueryOptions } from "cassandra-driver";
 import { describe, expect, it } from "vitest";
 import { storageDefaults } from "../settings.ts";
 import { CqlClient, nothingWritten, type Statement } from "./client.ts";
@@ -6,19 +7,28 @@ import { type Connected, RingCounters } from "./connect.ts";
 /** A client whose driver does as it is told. */
 function clientThat(answer: () => Promise<object>) {
   const asked: string[] = [];
+  const options: QueryOptions[] = [];
   const driver = {
-    hosts: { values: () => [] },
-    execute(query: string) {
+    hosts: {
+      values: () => [
+        { datacenter: "near", isUp: () => true },
+        { datacenter: "near", isUp: () => false },
+        { datacenter: "far", isUp: () => true },
+      ],
+    },
+    execute(query: string, _params: unknown, how: QueryOptions) {
       asked.push(query);
+      options.push(how);
       return answer();
     },
-    batch(statements: readonly Statement[]) {
+    batch(statements: readonly Statement[], how: QueryOptions) {
       asked.push(`batch of ${statements.length}`);
+      options.push(how);
       return answer();
     },
   };
-  const connected = { driver, counters: new RingCounters(), localDataCenter: "" } as unknown as Connected;
-  return { asked, client: new CqlClient(connected, storageDefaults) };
+  const connected = { driver, counters: new RingCounters(), localDataCenter: "near" } as unknown as Connected;
+  return { asked, options, client: new CqlClient(connected, storageDefaults) };
 }
 
 const insert: Statement = { query: "INSERT", params: [] };
@@ -30,6 +40,15 @@ describe("what is written to the ring", () => {
     await client.write([insert, insert], 1, nothingWritten());
     expect(asked).toEqual(["INSERT", "batch of 2"]);
     expect(client.traffic()).toMatchObject({ requests: 2, inFlight: 0 });
+  });
+
+  it("may be said twice, as what is read may: another member is asked when one is slow", async () => {
+    const { options, client } = clientThat(async () => ({ rows: [] }));
+    await client.write([insert], 1);
+    await client.write([insert, insert], 1);
+    await client.writeUrgently(insert);
+    await client.readUrgently(insert);
+    expect(options.map(({ isIdempotent }) => isIdempotent)).toEqual([true, true, true, true]);
   });
 
   it("is counted when it leaves, and counted once more when it failed", async () => {
@@ -45,4 +64,9 @@ describe("what is written to the ring", () => {
     await expect(client.write([insert], 50, written)).rejects.toThrow("no answer in time");
     expect(written).toEqual({ writes: 2, rows: 3, bytes: 150, failed: 1 });
   });
+});
+
+it("the members of this data centre are counted, and those of them that are reached", () => {
+  const { client } = clientThat(async () => ({}));
+  expect(client.traffic()).toMatchObject({ members: 2, membersReached: 1 });
 });

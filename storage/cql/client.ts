@@ -32,18 +32,7 @@ export interface Written {
 
 export const nothingWritten = (): Written => ({ writes: 0, rows: 0, bytes: 0, failed: 0 });
 
-type Traffic = Pick<
-  RingStats,
-  | "members"
-  | "membersReached"
-  | "inFlight"
-  | "waiting"
-  | "requests"
-  | "timeOuts"
-  | "errors"
-  | "refused"
-  | "speculations"
->;
+type Traffic = Omit<RingStats, "verifyReads" | "tenuresLost" | "batches" | "batchRows">;
 
 /** Also what is written: it carries its timestamp with it, and lands twice as it lands once. */
 const MAY_BE_REPEATED = { prepare: true, isIdempotent: true } as const;
@@ -52,12 +41,14 @@ const BATCH = { ...MAY_BE_REPEATED, logged: false } as const;
 export class CqlClient {
   readonly #driver: Client;
   readonly #counters: RingCounters;
+  readonly #localDataCenter: string;
   readonly #admission: Admission;
   readonly #settings: StorageSettings;
 
-  constructor({ driver, counters }: Connected, settings: StorageSettings) {
+  constructor({ driver, counters, localDataCenter }: Connected, settings: StorageSettings) {
     this.#driver = driver;
     this.#counters = counters;
+    this.#localDataCenter = localDataCenter;
     this.#admission = new Admission(settings);
     this.#settings = settings;
   }
@@ -129,7 +120,7 @@ export class CqlClient {
   traffic(): Traffic {
     const { requests, timeOuts, errors, speculations } = this.#counters;
     const { inFlight, waiting, refused } = this.#admission;
-    const members = this.#driver.hosts.values();
+    const members = this.#driver.hosts.values().filter(({ datacenter }) => datacenter === this.#localDataCenter);
     const membersReached = members.filter((member) => member.isUp()).length;
     return {
       members: members.length,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { silentLogger } from "../../runtime/index.ts";
+import { type Logger, silentLogger } from "../../runtime/index.ts";
 import { storageDefaults } from "../settings.ts";
 import { type Connected, connect } from "./connect.ts";
 import { contactPoints } from "./keyspace.test-rig.ts";
@@ -25,4 +25,24 @@ it("who knows one member finds the others, and asks all of them when there is mu
   const answers = await Promise.all(Array.from({ length: REQUESTS }, ask));
   const asked = new Set(answers.map(({ info }) => info.queriedHost));
   expect([...asked].toSorted()).toEqual(contactPoints.toSorted());
+});
+
+it("a member that is not where a node looks for it is told in the log, and the others are asked", async () => {
+  const told: unknown[] = [];
+  const log: Logger = { ...silentLogger, warn: (fields) => void told.push(fields) };
+  const [first = "", second = ""] = contactPoints;
+  const nowhere = "127.0.0.1:9";
+  const translate = new Map([[second, nowhere]]);
+  const { driver } = await connect(
+    { contactPoints: [first], keyspace: "none", translate },
+    undefined,
+    storageDefaults,
+    log,
+  );
+  try {
+    expect(told).toEqual([{ member: nowhere }]);
+    expect((await driver.execute("SELECT key FROM system.local", [])).info.queriedHost).not.toBe(nowhere);
+  } finally {
+    await driver.shutdown();
+  }
 });

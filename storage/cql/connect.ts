@@ -112,6 +112,7 @@ export async function connect(
     log,
   );
   await open(driver, ring, log);
+  watchMembers(driver, log);
   return { driver, counters, localDataCenter };
 }
 
@@ -173,22 +174,20 @@ async function open(driver: Client, ring: RingAddress, log: Logger): Promise<voi
     if (level === "error" && opened) log.warn({ from, sentence }, "the driver of the ring reports an error");
     else if (level === "warning" || level === "error") log.debug({ from, sentence }, "the driver of the ring warns");
   });
-  const unreached = new Set<string>();
-  driver.on("hostDown", ({ address }: Host) => {
-    unreached.add(address);
-    if (opened) log.warn({ member: address }, "a member of the ring is not reached");
-  });
-  driver.on("hostUp", ({ address }: Host) => {
-    if (unreached.delete(address)) log.info({ member: address }, "a member of the ring is reached again");
-  });
   try {
     await driver.connect();
     opened = true;
-    if (unreached.size > 0) log.warn({ members: [...unreached] }, "members of the ring are not reached");
   } catch (error) {
     await driver.shutdown().catch(() => undefined); // it never got to its feet
     throw connectionError(ring, error);
   }
+}
+
+function watchMembers(driver: Client, log: Logger): void {
+  const away = ({ address }: Host) => log.warn({ member: address }, "a member of the ring is not reached");
+  for (const host of driver.hosts.values()) if (!host.isUp()) away(host);
+  driver.on("hostDown", away);
+  driver.on("hostUp", ({ address }: Host) => log.info({ member: address }, "a member of the ring is reached again"));
 }
 
 async function findDataCenter(ring: RingAddress, settings: StorageSettings, log: Logger): Promise<string> {
