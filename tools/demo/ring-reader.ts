@@ -32,14 +32,18 @@ export function ringOf(settings: Readonly<Record<string, string>>): Ring {
 
 /** As Cassandra names it where nobody has said otherwise. */
 const ONLY_DATA_CENTER = "datacenter1";
+/** Where all members listen if the first address does not say it. */
+const USUAL_PORT = 9042;
 const MARK_BYTES = 8;
 const BUCKET_ROWS = 1_000;
 
 export async function readRing(
   ring: Ring,
 ): Promise<{ readonly logs: ReadonlyMap<string, KeptLog>; readonly rows: number }> {
+  const contactPoints = ring.contactPoints.split(",");
   const client = new Client({
-    contactPoints: ring.contactPoints.split(","),
+    contactPoints,
+    protocolOptions: { port: Number(contactPoints[0]?.split(":")[1] ?? USUAL_PORT) },
     localDataCenter: ring.dataCenter ?? ONLY_DATA_CENTER,
     keyspace: ring.keyspace,
     queryOptions: { consistency: types.consistencies.quorum, fetchSize: 500 },
