@@ -8,6 +8,7 @@
 
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
+import { nodeOptions } from "../../tools/cluster/cluster.ts";
 import { startServices } from "../../tools/services/index.ts";
 import { type Result, say } from "../measure.ts";
 import { LOAD_CPU, pin, unpin } from "../processes.ts";
@@ -50,7 +51,11 @@ async function main(): Promise<void> {
   if (unknown !== undefined)
     throw new Error(`there is no scenario ${unknown}; there are ${Object.keys(scenarios).join(", ")}`);
   const pairs = Math.ceil(Number(values.pairs ?? PAIRS) / (values.quick ? 2 : 1));
-  const services = await startServices({ given: values.given ? process.env : {}, log: tell });
+  const services = await startServices({
+    given: values.given ? process.env : {},
+    cassandraCompilers: "both", // as rings run elsewhere
+    log: tell,
+  });
   const end = async () => {
     await services.stop();
     process.exit(130);
@@ -58,7 +63,7 @@ async function main(): Promise<void> {
   process.once("SIGINT", () => void end());
   process.once("SIGTERM", () => void end());
   try {
-    const { environment } = services;
+    const environment = { ...services.environment, ...nodeOptions }; // of the baselines, too
     const results: Result[] = [];
     for (const name of chosen) {
       tell(`${name} …`);

@@ -57,10 +57,17 @@ export async function runCommandLine(settings: Readonly<Record<string, string>>,
   return stdout;
 }
 
+/**
+ * Of Node: a message is in flight for some ten milliseconds, and where the young generation is small (16 MB each half), what
+ * belongs to it is copied again and again meanwhile. Costs up to 100 MB of memory, saves a tenth of the CPU.
+ */
+export const nodeOptions = { NODE_OPTIONS: "--max-semi-space-size=64" } as const;
+
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { environment, name, layout, log } = options;
   const folder = await mkdtemp(join(tmpdir(), "madang-cluster-"));
   const settings = {
+    ...nodeOptions,
     ...environment,
     MADANG_CLUSTER: name,
     MADANG_CQL_KEYSPACE: name.replaceAll("-", "_"),

@@ -1,5 +1,8 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
-import { javaArguments, renderCassandra, ringTokens } from "./cassandra/configuration.ts";
+import { memberCommand, renderCassandra, ringTokens } from "./cassandra/configuration.ts";
 import { renderConsul } from "./consul/configuration.ts";
 import { renderNats } from "./nats/configuration.ts";
 import { postgresArguments, tlsOnly } from "./postgres/configuration.ts";
@@ -66,10 +69,27 @@ describe("Cassandra", () => {
   });
 
   test("options of the Java machine stand before its main class", () => {
-    const argv = javaArguments("/lib", "/conf", "/data");
+    const command = memberCommand("/lib", "/conf", "/data");
+    const argv = command.slice(command.indexOf("java") + 1);
     expect(argv.at(-1)).toBe("org.apache.cassandra.service.CassandraDaemon");
     expect(argv.slice(0, -1).every((one) => one.startsWith("-") || one === "/conf:/lib/*")).toBe(true);
   });
+
+  test("starts soon by Java's first compiler alone, unless both are wanted", () => {
+    const first = "-XX:TieredStopAtLevel=1";
+    expect(memberCommand("/lib", "/conf", "/data")).toContain(first);
+    expect(memberCommand("/lib", "/conf", "/data", "both")).not.toContain(first);
+  });
+
+  // The member is run as its command says, with a program in Java's place that tells what it was given.
+  test.runIf(existsSync("/proc/self/timerslack_ns"))(
+    "its naps may be longer, and so may those of its threads",
+    async () => {
+      const [shell = "", ...argv] = memberCommand("/lib", "/conf", "/data");
+      const told = argv.slice(0, argv.indexOf("java")).concat("cat", "/proc/self/timerslack_ns");
+      expect((await promisify(execFile)(shell, told)).stdout).toBe("500000\n");
+    },
+  );
 });
 
 describe("Consul", () => {

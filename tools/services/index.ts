@@ -5,6 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Authority } from "./authority.ts";
 import { cacheFolder } from "./cache.ts";
+import type { JavaCompilers } from "./cassandra/configuration.ts";
 import { cassandraService } from "./cassandra/service.ts";
 import { consulService } from "./consul/service.ts";
 import type { Engine } from "./engine.ts";
@@ -26,6 +27,8 @@ export interface ServicesOptions {
   readonly only?: readonly EngineName[];
   /** 3 by default: replicas, quorums and hints are real. 1 takes a third of the memory. */
   readonly cassandraNodes?: 1 | 3;
+  /** Of Java, that Cassandra is run with: "first" by default, which starts soon; "both" is for who warms it up and measures. */
+  readonly cassandraCompilers?: JavaCompilers;
   /** The ports that everybody knows (4222, 8500, 9042, 5432) instead of free ones. */
   readonly fixedPorts?: boolean;
   /** Kept, and used again at the next start. By default the data is thrown away at the end. */
@@ -139,6 +142,7 @@ const makers: Readonly<Record<EngineName, Maker>> = {
       ...(consulConfig && { fragment: consulConfig }),
       ...(consulToken && { token: consulToken }),
     }),
-  cassandra: (service, { cassandraNodes = 3 }) => cassandraService({ ...service, nodes: cassandraNodes }),
+  cassandra: (service, { cassandraNodes = 3, cassandraCompilers }) =>
+    cassandraService({ ...service, nodes: cassandraNodes, compilers: cassandraCompilers }),
   postgres: (service) => postgresService(service),
 };

@@ -8,7 +8,7 @@ import { createEngine, type StartedEngine } from "../engine.ts";
 import { servicesErrors } from "../errors.ts";
 import { choosePorts, loopbackBlock } from "../ports.ts";
 import type { Service, ServiceOptions } from "../service.ts";
-import { javaArguments, logback, renderCassandra, ringTokens, superuser } from "./configuration.ts";
+import { type JavaCompilers, logback, memberCommand, renderCassandra, ringTokens, superuser } from "./configuration.ts";
 import { askNode, askRing, type NodeAddress, type RingAccess } from "./readiness.ts";
 
 /** Gossip finds everybody within seconds, and tells a returned node from a dead one within some ten; on busy cores later. */
@@ -20,6 +20,7 @@ const FIXED = [9042, 7000] as const;
 
 export interface CassandraOptions extends ServiceOptions {
   readonly nodes: number;
+  readonly compilers?: JavaCompilers | undefined;
 }
 
 export async function cassandraService(options: CassandraOptions): Promise<Service> {
@@ -53,7 +54,7 @@ export async function cassandraService(options: CassandraOptions): Promise<Servi
       const running = addresses.filter((_, other) => engines[other]?.state === "running");
       await askRing(running, access);
     };
-    const command = ["java", ...javaArguments(place, configFolder, own)];
+    const command = memberCommand(place, configFolder, own, options.compilers);
     engines.push(createEngine({ name, command, folder: own, logFile: join(own, "cassandra.log"), answers }, log));
   }
   return {
