@@ -67,7 +67,6 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { environment, name, layout, log } = options;
   const folder = await mkdtemp(join(tmpdir(), "madang-cluster-"));
   const settings = {
-    ...nodeOptions,
     ...environment,
     MADANG_CLUSTER: name,
     MADANG_CQL_KEYSPACE: name.replaceAll("-", "_"),
@@ -79,7 +78,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const start: Cluster["start"] = async (nodeName, roles, own = {}) => {
     const started = await startNodeProcess({
       folder: join(folder, nodeName),
-      settings: { ...settings, MADANG_NODE_NAME: nodeName, MADANG_ROLES: roles, ...own },
+      settings: { ...nodeOptions, ...settings, MADANG_NODE_NAME: nodeName, MADANG_ROLES: roles, ...own },
       ...(options.logs === undefined ? {} : { logFile: join(options.logs, `${name}.${nodeName}.log`) }),
     });
     const node: ClusterNode = Object.defineProperty(started, "name", { value: nodeName }) as ClusterNode;

@@ -125,7 +125,7 @@ const opens = [
   "java.base/jdk.internal.access",
 ];
 
-/** The first compiler is done at once; with the second a ring becomes twice as fast, and is busy with that for minutes. */
+/** The first compiler is done at once; with the second a ring does with two thirds of the CPU, after it was busy for minutes. */
 export type JavaCompilers = "first" | "both";
 
 /**
