@@ -119,6 +119,9 @@ describe("a program with a wrong setting", () => {
   });
 });
 
+/** Talkers say more than people, and an error is to mean that the disk is full. */
+const noRateLimit = { MADANG_GATEWAY_FRAMES_A_SECOND: "1000000", MADANG_GATEWAY_FRAMES_BURST: "1000000" };
+
 /** A file system of a few megabytes, where this machine lets us have one. */
 function smallDisk(at: string): (() => void) | undefined {
   mkdirSync(at, { recursive: true });
@@ -136,7 +139,7 @@ describe("a full disk", () => {
     const unmount = smallDisk(at);
     if (unmount === undefined) return context.skip("no file system can be mounted here");
     try {
-      running = await startNodeProcess(join(at, "data"));
+      running = await startNodeProcess(join(at, "data"), noRateLimit);
       const node = running;
       const talkers = await gather(node);
       await connectAll(talkers, node);
@@ -165,7 +168,7 @@ describe("a full disk", () => {
       expect(await faultsOf(talkers)).toEqual([]);
       node.kill("SIGKILL");
       await node.exited;
-      running = await startNodeProcess(join(at, "data"));
+      running = await startNodeProcess(join(at, "data"), noRateLimit);
       await connectAll(talkers, running);
       expect(await faultsOf(talkers)).toEqual([]);
     } finally {

@@ -1,6 +1,7 @@
 // A client as small as can be, which keeps what it was promised: it sends numbered texts to one channel, one after another,
 // sends again whatever was not answered, and writes down every ack. Shares nothing with the SDK.
 
+import { setTimeout as delay } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { ClientFrame, type Entry, ErrorCode, HistoryDirection, ServerFrame } from "../proto/index.ts";
 
@@ -109,7 +110,7 @@ export class Talker {
       } else if (answer.error) {
         this.errors.push(answer.error.code);
         if (answer.error.code === ErrorCode.SHUTTING_DOWN) return;
-        await new Promise((resolve) => setTimeout(resolve, Math.min(100, answer.error?.retryAfterMs ?? 10)));
+        await delay(Math.min(100, answer.error.retryAfterMs));
       }
     }
   }
@@ -121,9 +122,15 @@ export class Talker {
       const anchor = entries.at(-1)?.messageId ?? 0;
       const history = { channelId: this.channelId, anchor, direction: HistoryDirection.AFTER, limit: 200 };
       const answer = await this.ask({ history });
-      const page = answer?.page?.entries ?? [];
-      if (page.length === 0) return entries;
-      entries.push(...page);
+      if (answer?.error?.code === ErrorCode.TOO_MANY_REQUESTS) {
+        await delay(answer.error.retryAfterMs);
+        continue;
+      }
+      // What is no page is no end of the history either.
+      if (!answer?.page)
+        throw new Error(`no page after ${anchor}: ${answer?.error?.message ?? "the connection ended"}`);
+      if (answer.page.entries.length === 0) return entries;
+      entries.push(...answer.page.entries);
     }
   }
 

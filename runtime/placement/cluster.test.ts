@@ -525,6 +525,18 @@ describe("what a node tells of itself", () => {
     await rig.becomes(() => seen()?.sessions === 100, 6_000);
     expect(rig.store.snapshot().index - index).toBeLessThanOrEqual(2);
   });
+
+  it("reaches all at once when it is how many sessions there may be: without it a gateway counts as full", async () => {
+    const rig = await three();
+    const [one, other] = rig.up as [RigNode, RigNode];
+    const seen = () => other.cluster.membership.members().find(({ nodeId }) => nodeId === one.nodeId);
+    one.cluster.tell({ sessions: 0, sessionsMax: 1_000 });
+    await rig.becomes(() => seen()?.sessionsMax === 1_000, 100);
+    const { index } = rig.store.snapshot();
+    for (let sessions = 1; sessions <= 100; sessions++) one.cluster.tell({ sessions, sessionsMax: 1_000 });
+    await rig.becomes(() => seen()?.sessions === 100, 6_000);
+    expect(rig.store.snapshot().index - index).toBeLessThanOrEqual(2);
+  });
 });
 
 interface Answers {

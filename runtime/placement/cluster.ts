@@ -223,7 +223,8 @@ class ClusterNode implements ClusterPlacement {
   }
 
   tell(changes: Partial<Member>): void {
-    const atOnce = Object.keys(changes).some((name) => !name.startsWith("sessions"));
+    const { sessions: _, ...others } = changes;
+    const atOnce = (Object.keys(others) as (keyof typeof others)[]).some((name) => others[name] !== this.#member[name]);
     this.#member = { ...this.#member, ...changes };
     this.membership.changed(this.#member);
     this.#session.changed(atOnce);
