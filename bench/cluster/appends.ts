@@ -10,7 +10,8 @@ import { type Rounds, rounds } from "./rounds.ts";
 import type { ShortRing } from "./short-ring.ts";
 import type { World } from "./world.ts";
 
-const RUN_MS = 1_500;
+/** Long enough for a member to collect its garbage in each run, and not in some. */
+const RUN_MS = 3_000;
 const WARM_UP_MS = 3_000;
 /** What the house sends to the ring at a time; the bare inserts are as many. */
 const IN_FLIGHT = storageDefaults.requestsInFlightMax;
