@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
-import { Client } from "cassandra-driver";
+import { Client, types } from "cassandra-driver";
 import pg from "pg";
 import { askConsul } from "../../tools/services/index.ts";
 
@@ -80,6 +80,7 @@ async function fromRing({ stores, caFile }: Places): Promise<Fingerprints> {
   const client = new Client({
     contactPoints: contactPoints.split(","),
     localDataCenter: "datacenter1",
+    queryOptions: { consistency: types.consistencies.quorum }, // what one replica has not got was written, too
     ...(credentials && { credentials }),
     ...(caFile && { sslOptions: { ca: readFileSync(caFile), rejectUnauthorized: true } }),
   });

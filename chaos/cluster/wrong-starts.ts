@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { Client } from "cassandra-driver";
+import { Client, types } from "cassandra-driver";
 import pg from "pg";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { type Services, startServices } from "../../tools/services/index.ts";
@@ -40,10 +40,7 @@ export async function wrongStarts({ services, fact, say }: World, cluster: Clust
   const { settings } = cluster;
   const { environment } = services;
   const fresh = `bad-${randomBytes(3).toString("hex")}`;
-  const ring = new Client({
-    contactPoints: (environment.CQL_CONTACT_POINTS ?? "").split(","),
-    localDataCenter: "datacenter1",
-  });
+  const contactPoints = environment.CQL_CONTACT_POINTS ?? "";
   const keyspace = settings.MADANG_CQL_KEYSPACE ?? "";
   const databaseUrl = environment.DATABASE_URL ?? "";
   const otherNats = (others.environment.NATS_URL ?? "").replace("//", `//node:${encodeURIComponent(PASSWORD)}@`);
@@ -52,7 +49,7 @@ export async function wrongStarts({ services, fact, say }: World, cluster: Clust
     natsUrl: environment.NATS_URL ?? "",
     consulAddress: environment.CONSUL_HTTP_ADDR ?? "",
     stores: {
-      contactPoints: environment.CQL_CONTACT_POINTS ?? "",
+      contactPoints,
       keyspaces: [keyspace],
       databaseUrl,
     },
@@ -244,10 +241,9 @@ export async function wrongStarts({ services, fact, say }: World, cluster: Clust
     for (let start = waiting.shift(); start !== undefined; start = waiting.shift()) await attempt(start);
   };
   // One after the other, for all others read these tables, too.
-  await ring.connect();
-  await raiseRing(ring, keyspace, FUTURE);
+  await raiseRing(contactPoints, keyspace, FUTURE);
   await attempt({ what: "a keyspace of a newer version", settings: node, code: "SCHEMA_TOO_NEW", says: /keyspace/ });
-  await raiseRing(ring, keyspace, -FUTURE);
+  await raiseRing(contactPoints, keyspace, -FUTURE);
   await raiseAccounts(databaseUrl, FUTURE);
   await attempt({ what: "accounts of a newer version", settings: node, code: "SCHEMA_TOO_NEW", says: /PostgreSQL/ });
   await raiseAccounts(databaseUrl, -FUTURE);
@@ -263,7 +259,6 @@ export async function wrongStarts({ services, fact, say }: World, cluster: Clust
     `nothing was written: ${before[0].size + before[1].size} keys, streams and tables are as before` +
       (changed.length === 0 ? "" : `, but for ${changed.join(", ")}`),
   );
-  await ring.shutdown();
 }
 
 /** A cluster that has just started hands its shards about for a while. */
@@ -283,18 +278,31 @@ async function quiet(places: Places): Promise<Written> {
 }
 
 /** Says of the tables in the ring that a program of the future has made them, or that it has not. */
-async function raiseRing(ring: Client, keyspace: string, by: number): Promise<void> {
-  const { rows } = await ring.execute(`SELECT version FROM ${keyspace}.schema_version WHERE name = 'version'`);
-  const version = Number(rows[0]?.get("version"));
-  const update = `UPDATE ${keyspace}.schema_version SET version = ? WHERE name = 'version' IF version = ?`;
-  await ring.execute(update, [version + by, version], { prepare: true });
+async function raiseRing(contactPoints: string, keyspace: string, by: number): Promise<void> {
+  const ring = new Client({
+    contactPoints: contactPoints.split(","),
+    localDataCenter: "datacenter1",
+    queryOptions: { consistency: types.consistencies.quorum },
+  });
+  try {
+    const { rows } = await ring.execute(`SELECT version FROM ${keyspace}.schema_version WHERE name = 'version'`);
+    const version = Number(rows[0]?.get("version"));
+    const update = `UPDATE ${keyspace}.schema_version SET version = ? WHERE name = 'version' IF version = ?`;
+    const raised = await ring.execute(update, [version + by, version], { prepare: true });
+    if (!raised.wasApplied()) throw new Error(`the version of ${keyspace} is not ${version} any more`);
+  } finally {
+    await ring.shutdown();
+  }
 }
 
 async function raiseAccounts(databaseUrl: string, by: number): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
-  await client.query("UPDATE schema_version SET version = version + $1", [by]);
-  await client.end();
+  try {
+    await client.query("UPDATE schema_version SET version = version + $1", [by]);
+  } finally {
+    await client.end();
+  }
 }
 
 function withPassword(url: string, password: string): string {
