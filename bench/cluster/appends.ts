@@ -10,7 +10,7 @@ import { type Rounds, rounds } from "./rounds.ts";
 import type { ShortRing } from "./short-ring.ts";
 import type { World } from "./world.ts";
 
-/** Long enough for a member to collect its garbage in each run, and not in some. */
+/** In runs half as long the two sides of one pair differed by up to three times (docs/performance.md). */
 const RUN_MS = 3_000;
 const WARM_UP_MS = 3_000;
 /** What the house sends to the ring at a time; the bare inserts are as many. */

@@ -129,7 +129,7 @@ const opens = [
 export type JavaCompilers = "first" | "both";
 
 /**
- * Of the member, and how it is started. A worker of Cassandra looks for work before it sleeps, in naps of 10 us that the
+ * How late the timers of a member may be. A worker of Cassandra looks for work before it sleeps, in naps of 10 us that the
  * kernel makes 60 of; three members with a hundred messages a second woke up 48,000 times a second for it, and a core was busy
  * with that. With a timer slack (proc(5)) that lets a nap be half a millisecond longer they take half of the CPU, and answer
  * no later. Where the kernel has none, all is as before.
@@ -137,6 +137,7 @@ export type JavaCompilers = "first" | "both";
 const TIMER_SLACK_NS = 500_000;
 const withTimerSlack = `{ echo ${TIMER_SLACK_NS} >/proc/self/timerslack_ns; } 2>/dev/null; exec "$@"`;
 
+/** A shell that sets its own slack, and becomes the member. */
 export function memberCommand(
   libraries: string,
   configFolder: string,
