@@ -94,9 +94,10 @@ function register(registry: Registry, measured: Measured): void {
     gauge(`ring_${name}`, help, () => stores?.stats().ring?.[field] ?? 0);
   ring("members", "Members that the ring has in this data centre", "members");
   ring("members_reached", "Members of the ring that this node reaches", "membersReached");
-  ring("requests_in_flight", "Requests to the ring that have no answer yet", "inFlight");
-  ring("requests_waiting", "Requests that wait for a place in flight", "waiting");
+  ring("requests_in_flight", "Reads and writes of the ring that have no answer yet", "inFlight");
+  ring("requests_waiting", "Reads and writes that wait for a place in flight", "waiting");
   ring("requests_total", "Requests to the ring", "requests");
+  ring("writes_together_total", "Writes that shared a request to the ring with others", "writesTogether");
   ring("time_outs_total", "Requests to the ring of unknown outcome", "timeOuts");
   ring("speculations_total", "Requests that were asked of a second member, for the first was slow", "speculations");
   ring("errors_total", "Requests to the ring that failed", "errors");

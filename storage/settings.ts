@@ -20,10 +20,13 @@ export interface StorageSettings {
   readonly requestsInFlightMax: number;
   readonly requestsWaitingMax: number;
   readonly requestsWaitingBytesMax: number;
+  readonly togetherWritesMax: number;
+  readonly togetherBytesMax: number;
   readonly memberInFlightMin: number;
   readonly speculateAfterMs: number;
   readonly speculationsMax: number;
   readonly speculationsWithinMs: number;
+  readonly verifiesAtOnce: number;
   readonly verifyLateMs: number;
   readonly pageRowsMax: number;
   readonly pageBytes: number;
@@ -49,13 +52,16 @@ export const storageDefaults: StorageSettings = {
   replayBytesMax: 1_048_576,
   requestWithinMs: 2_500, // to a coordinator of the ring: above its own 2 s for a write, so that it answers before we give up
   connectWithinMs: 5_000, // to a member of the ring; a wrong address is told within it
-  requestsInFlightMax: 512, // to the ring: enough to keep three members busy, and few enough that none is flooded
+  requestsInFlightMax: 512, // reads and writes of the ring: enough to keep three members busy, and few enough that none is flooded
   requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
   requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
+  togetherWritesMax: 8, // writes of one turn in one request to the ring: above ten partitions Cassandra warns
+  togetherBytesMax: 4_096, // or so many bytes: above 5 KiB Cassandra warns, and above 50 it refuses; a larger write leaves alone
   memberInFlightMin: 32, // requests without an answer at a member before another is asked in its place: a calm node has a handful
   speculateAfterMs: 250, // what has no answer is asked of another member: one that is paused does not hold up a node
   speculationsMax: 128, // if more is slow than one paused member explains, the ring has too much to do, and gets no more of it
   speculationsWithinMs: 5_000, // for this long
+  verifiesAtOnce: 2, // with one, what completes behind a verify waits for the end of it, and then for its own
   verifyLateMs: 10, // a verify that takes longer is not waited for by what comes after it: some ten times what it takes
   pageRowsMax: 1_000, // rows of one answer of the ring,
   pageBytes: 1_048_576, // fewer where rows are large, so that an answer stays about this size

@@ -39,6 +39,8 @@ export interface RingStats {
   /** Behind those in flight. */
   readonly waiting: number;
   readonly requests: number;
+  /** Writes that shared a request with others, of other partitions. */
+  readonly writesTogether: number;
   /** No answer of a coordinator, or of enough replicas, in time. */
   readonly timeOuts: number;
   readonly errors: number;

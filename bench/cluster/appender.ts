@@ -147,7 +147,11 @@ async function fenced(): Promise<Way> {
 }
 
 async function unfenced(): Promise<Way> {
-  const client = new CqlClient(await connect(ringAddress, keyspace, storageDefaults, silentLogger), storageDefaults);
+  const client = new CqlClient(
+    await connect(ringAddress, keyspace, storageDefaults, silentLogger),
+    storageDefaults,
+    systemClock,
+  );
   const store = createCqlQuorumStore(client, storageDefaults);
   const granted = {
     ...freeFence,

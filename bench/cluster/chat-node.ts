@@ -14,6 +14,7 @@ import {
   systemClock,
   systemRandom,
 } from "../../runtime/index.ts";
+import type { Statement } from "../../storage/cql/client.ts";
 import { openCqlStores } from "../../storage/index.ts";
 import { pause } from "../measure.ts";
 import { beMeasured } from "../processes.ts";
@@ -29,7 +30,7 @@ export interface SendOrder {
   readonly cold: boolean;
 }
 
-/** Requests a message, by `read messages`, `write messages`, `read head` … */
+/** A message, by `read messages`, `write messages`, `read head` …; and `requests`, of which writes may share one. */
 export type Operations = Readonly<Record<string, number>>;
 
 const [keyspace = ""] = process.argv.slice(2);
@@ -75,22 +76,28 @@ cluster.spread();
 const channels = node.references(ChannelService);
 const numbers = new Map<string, number>();
 
+const isText = (value: unknown): value is string => typeof value === "string";
+
 /** The only two doors of the driver that a node goes through. */
 function countRequests(): void {
   const door = cassandra.Client.prototype;
   const { execute, batch } = door as unknown as Readonly<Record<string, (...given: unknown[]) => unknown>>;
-  const count = (query: string) => {
+  const add = (kind: string) => void counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const kindOf = (query: string) => {
     const table = /(?:FROM|INTO|UPDATE)\s+(\w+)/.exec(query)?.[1] ?? "";
-    const kind = `${query.startsWith("SELECT") ? "read" : "write"} ${table}`;
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    return `${query.startsWith("SELECT") ? "read" : "write"} ${table}`;
   };
   Object.assign(door, {
     execute(this: cassandra.Client, query: string, ...rest: unknown[]) {
-      count(query);
+      add(kindOf(query));
+      add("requests");
       return execute?.call(this, query, ...rest);
     },
-    batch(this: cassandra.Client, statements: readonly { readonly query: string }[], ...rest: unknown[]) {
-      count(statements[0]?.query ?? "");
+    batch(this: cassandra.Client, statements: readonly Statement[], ...rest: unknown[]) {
+      // The first text of a statement names its partition, or the actor that is to be woken.
+      const writes = new Set(statements.map(({ query, params }) => `${kindOf(query)} ${params.find(isText)}`));
+      for (const write of writes) add(write.slice(0, write.lastIndexOf(" ")));
+      add("requests");
       return batch?.call(this, statements, ...rest);
     },
   });

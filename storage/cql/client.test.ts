@@ -1,7 +1,8 @@
 import type { QueryOptions } from "cassandra-driver";
 import { describe, expect, it } from "vitest";
+import { systemClock } from "../../runtime/index.ts";
 import { storageDefaults } from "../settings.ts";
-import { CqlClient, nothingWritten, type Statement } from "./client.ts";
+import { CqlClient, nothingWritten, type Statement, type Write } from "./client.ts";
 import { type Connected, RingCounters } from "./connect.ts";
 
 /** A client whose driver does as it is told. */
@@ -27,25 +28,40 @@ function clientThat(answer: () => Promise<object>) {
       return answer();
     },
   };
-  const connected = { driver, counters: new RingCounters(), localDataCenter: "near" } as unknown as Connected;
-  return { asked, options, client: new CqlClient(connected, storageDefaults) };
+  const members = { preferred: () => undefined };
+  const connected = { driver, counters: new RingCounters(), localDataCenter: "near", members } as unknown as Connected;
+  return { asked, options, client: new CqlClient(connected, storageDefaults, systemClock) };
 }
 
 const insert: Statement = { query: "INSERT", params: [] };
+const writeOf = (rows: number, bytes = 1): Write => ({
+  partition: ["g1"],
+  statements: Array.from({ length: rows }, () => insert),
+  bytes,
+});
 
 describe("what is written to the ring", () => {
   it("leaves as one statement, or as one batch of several", async () => {
     const { asked, client } = clientThat(async () => ({}));
-    await client.write([insert], 1, nothingWritten());
-    await client.write([insert, insert], 1, nothingWritten());
+    await client.write(writeOf(1), nothingWritten());
+    await client.write(writeOf(2), nothingWritten());
     expect(asked).toEqual(["INSERT", "batch of 2"]);
     expect(client.traffic()).toMatchObject({ requests: 2, inFlight: 0 });
   });
 
+  it("leaves with what else is written in this turn, and is counted apart", async () => {
+    const { asked, client } = clientThat(async () => ({}));
+    const written = nothingWritten();
+    await Promise.all([client.write(writeOf(1), written), client.write(writeOf(2), written)]);
+    expect(asked).toEqual(["batch of 3"]);
+    expect(written).toMatchObject({ writes: 2, rows: 3 });
+    expect(client.traffic()).toMatchObject({ requests: 1, writesTogether: 2, inFlight: 0 });
+  });
+
   it("may be said twice, as what is read may: another member is asked when one is slow", async () => {
     const { options, client } = clientThat(async () => ({ rows: [] }));
-    await client.write([insert], 1);
-    await client.write([insert, insert], 1);
+    await client.write(writeOf(1));
+    await client.write(writeOf(2));
     await client.writeUrgently(insert);
     await client.readUrgently(insert);
     expect(options.map(({ isIdempotent }) => isIdempotent)).toEqual([true, true, true, true]);
@@ -58,10 +74,10 @@ describe("what is written to the ring", () => {
       return {};
     });
     const written = nothingWritten();
-    await client.write([insert, insert], 100, written);
+    await client.write(writeOf(2, 100), written);
     expect(written).toEqual({ writes: 1, rows: 2, bytes: 100, failed: 0 });
     away = true;
-    await expect(client.write([insert], 50, written)).rejects.toThrow("no answer in time");
+    await expect(client.write(writeOf(1, 50), written)).rejects.toThrow("no answer in time");
     expect(written).toEqual({ writes: 2, rows: 3, bytes: 150, failed: 1 });
   });
 });

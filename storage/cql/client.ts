@@ -1,16 +1,28 @@
 // The one way of this node to the ring: what is asked, how much of it at once, and how much of it there was.
 
 import type { Client, types } from "cassandra-driver";
+import type { Clock } from "../../runtime/index.ts";
 import type { StorageSettings } from "../settings.ts";
 import type { RingStats } from "../stores.ts";
 import { Admission } from "./admission.ts";
 import type { Connected, RingCounters } from "./connect.ts";
+import { Departures } from "./departures.ts";
+import { routingKeyOf } from "./routing-key.ts";
 
 export type Value = string | number | Buffer;
 
 export interface Statement {
   readonly query: string;
   readonly params: Value[];
+}
+
+/** What is written of one partition: all of it lands on a replica, or nothing. */
+export interface Write {
+  /** The values of its key, in the order of the table. */
+  readonly partition: readonly Value[];
+  readonly statements: readonly Statement[];
+  /** Of the values that are written. */
+  readonly bytes: number;
 }
 
 export interface Paging {
@@ -43,13 +55,24 @@ export class CqlClient {
   readonly #counters: RingCounters;
   readonly #localDataCenter: string;
   readonly #admission: Admission;
+  readonly #departures: Departures;
   readonly #settings: StorageSettings;
 
-  constructor({ driver, counters, localDataCenter }: Connected, settings: StorageSettings) {
+  constructor(
+    { driver, counters, localDataCenter, members }: Connected,
+    settings: StorageSettings,
+    clock: Pick<Clock, "soon">,
+  ) {
     this.#driver = driver;
     this.#counters = counters;
     this.#localDataCenter = localDataCenter;
     this.#admission = new Admission(settings);
+    this.#departures = new Departures({
+      send: (statements) => this.#send(statements),
+      memberFor: (partition) => members.preferred(driver.keyspace, routingKeyOf(partition)),
+      limits: settings,
+      clock,
+    });
     this.#settings = settings;
   }
 
@@ -86,17 +109,17 @@ export class CqlClient {
     }
   }
 
-  /** One or several, of one partition, so that all of it lands on a replica, or nothing. `written` counts it. */
-  write(statements: readonly Statement[], bytes: number, written?: Written): Promise<unknown> {
+  /** May leave with others (departures.ts), and fails for itself. `written` counts it. */
+  write(write: Write, written?: Written): Promise<unknown> {
     if (written !== undefined) {
       written.writes += 1;
-      written.rows += statements.length;
-      written.bytes += bytes;
+      written.rows += write.statements.length;
+      written.bytes += write.bytes;
     }
-    return this.#admission.run(bytes, () => this.#write(statements), written);
+    return this.#admission.run(write.bytes, () => this.#departures.leave(write), written);
   }
 
-  #write(statements: readonly Statement[]): Promise<unknown> {
+  #send(statements: readonly Statement[]): Promise<unknown> {
     const [only] = statements;
     if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, MAY_BE_REPEATED);
     this.#counters.requests += 1;
@@ -128,6 +151,7 @@ export class CqlClient {
       inFlight,
       waiting,
       requests,
+      writesTogether: this.#departures.together,
       timeOuts,
       errors,
       refused,

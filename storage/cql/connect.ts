@@ -76,6 +76,7 @@ export interface Connected {
   readonly driver: Client;
   readonly counters: RingCounters;
   readonly localDataCenter: string;
+  readonly members: PreferredMembers;
 }
 
 /**
@@ -92,13 +93,14 @@ export async function connect(
 ): Promise<Connected> {
   const localDataCenter = ring.localDataCenter ?? (await findDataCenter(ring, settings, log));
   const counters = new RingCounters();
+  const members = new PreferredMembers(name, settings.memberInFlightMin);
   const driver = new Client({
     ...common(ring, settings),
     localDataCenter,
     ...(keyspace === undefined ? {} : { keyspace }),
     metrics: counters,
     policies: {
-      loadBalancing: new PreferredMembers(name, settings.memberInFlightMin),
+      loadBalancing: members,
       retry: new policies.retry.FallthroughRetryPolicy(), // (D1)
       timestampGeneration: noTimestamps,
       reconnection: reconnection(),
@@ -113,7 +115,7 @@ export async function connect(
   );
   await open(driver, ring, log);
   watchMembers(driver, log);
-  return { driver, counters, localDataCenter };
+  return { driver, counters, localDataCenter, members };
 }
 
 /** Members that stand behind something else tell addresses that lead nowhere from here. */

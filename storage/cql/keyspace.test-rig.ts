@@ -33,7 +33,7 @@ export async function makeKeyspace(): Promise<TestKeyspace> {
   const keyspace = newKeyspace();
   await applyCqlSchema({ contactPoints, keyspace, clock });
   const connected = await connect({ contactPoints, keyspace }, keyspace, storageDefaults, silentLogger);
-  const client = new CqlClient(connected, storageDefaults);
+  const client = new CqlClient(connected, storageDefaults, systemClock);
   return {
     keyspace,
     connected,

@@ -59,6 +59,11 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
     callback(null as unknown as Error, plan);
   }
 
+  /** The member that this partition is asked of while none is slow; undefined while nothing is known of the keyspace. */
+  preferred(keyspace: string, key: Buffer): Host | undefined {
+    return this.#replicas(keyspace, key)?.[0];
+  }
+
   /** (M1) Undefined while nothing is known of the keyspace. */
   #replicas(keyspace: string, key: Buffer | Buffer[]): readonly Host[] | undefined {
     const told = this.#client?.getReplicas(keyspace, key as Buffer) as readonly Host[] | null | undefined;

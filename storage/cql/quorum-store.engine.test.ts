@@ -5,6 +5,7 @@ import { EPOCH_MAX, stamp } from "../../runtime/index.ts";
 import type { CellBatch, QuorumStore } from "../fence/port.ts";
 import { everything, openLog } from "../log/contract.ts";
 import { makeKeyspace, nodeOver, scoped, type TestKeyspace } from "./keyspace.test-rig.ts";
+import { routingKeyOf } from "./routing-key.ts";
 
 let ring: TestKeyspace;
 beforeAll(async () => {
@@ -62,6 +63,38 @@ describe("the log's table", () => {
     const store = scoped(ring.store);
     for (let time = 0; time < 2; time++) await store.writeCells(batch(3, [[1, "x"], [2, "y"]], 0)); // biome-ignore format: likewise
     expect(await shown(store)).toEqual([`1:x@${stamp(3, 1)}`, `2:y@${stamp(3, 1)}`]);
+  });
+
+  it("takes batches of several channels in one request, each with its own tombstone and stamps", async () => {
+    const store = scoped(ring.store);
+    const of = (channelId: string, epoch: number) => ({ ...batch(epoch, [[1, channelId], [2, "x"]], 0), channelId }); // biome-ignore format: likewise
+    await Promise.all([store.writeCells(batch(9, [[1, "older"], [3, "older"]])), store.writeCells(of("g3", 8))]); // biome-ignore format: likewise
+    const { requests, writesTogether } = ring.client.traffic();
+    await Promise.all([of("g1", 10), of("g2", 5_000), of("g3", 7)].map((each) => store.writeCells(each)));
+    const after = ring.client.traffic();
+    expect([after.requests - requests, after.writesTogether - writesTogether]).toEqual([1, 3]);
+    const found = await Promise.all(["g1", "g2", "g3"].map((channelId) => store.readCells(channelId, 0, 1, 1_000)));
+    expect(found.map((cells) => cells.map(({ id, cell, writetime }) => `${id}:${cell}@${writetime}`))).toEqual([
+      [`1:g1@${stamp(10, 1)}`, `2:x@${stamp(10, 1)}`],
+      [`1:g2@${stamp(5_000, 1)}`, `2:x@${stamp(5_000, 1)}`],
+      [`1:g3@${stamp(8, 1)}`, `2:x@${stamp(8, 1)}`],
+    ]);
+  });
+
+  it("lies where its key says", async () => {
+    const store = scoped(ring.store, 4_242);
+    await store.writeCells(batch(1, [[1, "x"]]));
+    const { driver } = ring.connected;
+    const { rows: found } = await driver.execute(
+      "SELECT channel_id, token(channel_id, bucket) AS at FROM messages WHERE channel_id = ? AND bucket = ?",
+      ["4242/g1", 0],
+    );
+    expect(
+      driver.metadata
+        .newToken(routingKeyOf(["4242/g1", 0]))
+        .getValue()
+        .toString(),
+    ).toBe(String(found[0]?.at));
   });
 
   it("reads a whole bucket over several answers, and a range of it", async () => {

@@ -84,7 +84,7 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     async deleteClaims(shard, claims) {
       if (claims.length === 0) return;
       const deletions = claims.map((claim) => deletionOf(shard, claim));
-      await client.write(deletions, 0);
+      await client.write({ partition: [shard], statements: deletions, bytes: 0 });
     },
     async insertRevocation(owner, shard, epoch) {
       const params = [owner, shard, epoch, bigint(stamp(epoch, 0)), ttlS];
@@ -104,7 +104,8 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     writeCells(batch) {
       let bytes = 0;
       for (const { cell } of batch.rows) bytes += cell.byteLength;
-      return client.write(statementsOf(batch), bytes, written);
+      const partition = [batch.channelId, batch.bucket];
+      return client.write({ partition, statements: statementsOf(batch), bytes }, written);
     },
     async readCells(channelId, bucket, from, to) {
       const params = [channelId, bucket, bigint(from), bigint(to)];

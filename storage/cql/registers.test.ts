@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { silentLogger, systemClock } from "../../runtime/index.ts";
 import type { RegisterWrite } from "../registers/port.ts";
 import { storageDefaults } from "../settings.ts";
-import type { Statement } from "./client.ts";
+import type { Statement, Write } from "./client.ts";
 import { createCqlRegisters } from "./registers.ts";
 
 const settings = { ...storageDefaults, retryPauseMs: 1, retryPauseMaxMs: 2, writeAttemptsMax: 3, registerWritesMax: 4 };
@@ -19,7 +19,7 @@ const pointer = (owner: string, name: string, text = name): RegisterWrite => ({
 /** A ring that does as it is told. */
 function ringThat(answer: (statements: readonly Statement[]) => Promise<void>) {
   const sent: (readonly Statement[])[] = [];
-  const send = (statements: readonly Statement[]) => {
+  const send = ({ statements }: Write) => {
     sent.push(statements);
     return answer(statements);
   };

@@ -8,7 +8,16 @@
 import type { types } from "cassandra-driver";
 import type { Register, RegisterFamily, RegisterStore, RegisterWrite } from "../registers/port.ts";
 import { type Attempts, attempt } from "./attempts.ts";
-import { bigint, blob, type CqlClient, nothingWritten, type Paging, type Statement, type Written } from "./client.ts";
+import {
+  bigint,
+  blob,
+  type CqlClient,
+  nothingWritten,
+  type Paging,
+  type Statement,
+  type Write,
+  type Written,
+} from "./client.ts";
 
 const updateOf = (family: RegisterFamily) =>
   `UPDATE ${family} USING TIMESTAMP ? SET value = ? WHERE owner = ? AND name = ?`;
@@ -26,8 +35,8 @@ interface StoredRegister {
   readonly written: bigint;
 }
 
-/** Registers of one owner that leave in one batch. */
-interface Parcel {
+/** Registers of one owner and family. */
+interface Parcel extends Write {
   readonly statements: Statement[];
   bytes: number;
 }
@@ -58,9 +67,9 @@ export function createCqlRegisters(client: Pick<CqlClient, "read" | "write">, at
       let failed = false;
       const sender = async () => {
         while (next < parcels.length && !failed) {
-          const { statements, bytes } = parcels[next++] as Parcel;
+          const parcel = parcels[next++] as Parcel;
           try {
-            await attempt(attempts, "write", () => client.write(statements, bytes, written));
+            await attempt(attempts, "write", () => client.write(parcel, written));
           } catch (error) {
             failed = true; // the caller comes back with all of it: what has not left need not leave now
             throw error;
@@ -77,11 +86,11 @@ function parcelsOf(writes: readonly RegisterWrite[], rowsMax: number, bytesMax: 
   const parcels: Parcel[] = [];
   const open = new Map<string, Parcel>();
   for (const { family, owner, name, timestamp, value } of writes) {
-    const partition = `${family}\0${owner}`;
-    let parcel = open.get(partition);
+    const ofOwner = `${family}\0${owner}`;
+    let parcel = open.get(ofOwner);
     if (parcel === undefined || parcel.statements.length >= rowsMax || parcel.bytes + value.byteLength > bytesMax) {
-      parcel = { statements: [], bytes: 0 };
-      open.set(partition, parcel);
+      parcel = { partition: [owner], statements: [], bytes: 0 };
+      open.set(ofOwner, parcel);
       parcels.push(parcel);
     }
     parcel.statements.push({ query: updates[family], params: [bigint(timestamp), blob(value), owner, name] });

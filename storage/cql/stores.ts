@@ -50,7 +50,7 @@ export async function openCqlStores(options: CqlOptions): Promise<Stores> {
 
   let closed: Promise<void> | undefined;
   const attempts = { clock, settings, log, closed: () => closed !== undefined };
-  const client = new CqlClient(connected, settings);
+  const client = new CqlClient(connected, settings, clock);
   const store = createCqlQuorumStore(client, settings);
   const fence = new QuorumFence({ store, owner, clock, settings, log });
   let tenuresLost = 0;

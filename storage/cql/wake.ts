@@ -4,7 +4,7 @@
 
 import type { WakeList, WakeRow } from "../wake/port.ts";
 import { type Attempts, attempt } from "./attempts.ts";
-import { bigint, type CqlClient, type Statement } from "./client.ts";
+import { bigint, type CqlClient, type Statement, type Write } from "./client.ts";
 import { deletionStamp, rowStamp, type WakeDeletion, WakeRows } from "./wake-rows.ts";
 
 const INSERT = "INSERT INTO wake (shard, epoch, slot, actor) VALUES (?, ?, ?, ?) USING TIMESTAMP ?";
@@ -31,7 +31,7 @@ export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeLi
       const params = [tenure.shard, row.epoch, slot, actor, bigint(rowStamp(row))];
       known.began(tenure.shard, row);
       try {
-        await attempt(attempts, "write", () => client.write([{ query: INSERT, params }], ROW_BYTES));
+        await attempt(attempts, "write", () => client.write(writeOf(tenure.shard, [{ query: INSERT, params }])));
       } catch (error) {
         known.failed(tenure.shard, row);
         throw error;
@@ -49,10 +49,14 @@ export function createCqlWakeList(client: CqlClient, attempts: Attempts): WakeLi
       const statements = known.remove(shard, rows).map((deletion) => statementOf(shard, deletion));
       for (let from = 0; from < statements.length; from += batchRowsMax) {
         const some = statements.slice(from, from + batchRowsMax);
-        await attempt(attempts, "write", () => client.write(some, some.length * ROW_BYTES));
+        await attempt(attempts, "write", () => client.write(writeOf(shard, some)));
       }
     },
   };
+}
+
+function writeOf(shard: number, statements: readonly Statement[]): Write {
+  return { partition: [shard], statements, bytes: statements.length * ROW_BYTES };
 }
 
 function statementOf(shard: number, deletion: WakeDeletion): Statement {

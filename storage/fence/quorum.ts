@@ -48,7 +48,13 @@ export class QuorumFence implements ShardFence {
     this.#options = options;
     this.#insistence = { clock, settings, log };
     const read = (shards: ReadonlySet<number>) => this.#readRevocations(shards);
-    this.#verifier = new Verifier({ read, clock, lateMs: settings.verifyLateMs, leaveOut });
+    this.#verifier = new Verifier({
+      read,
+      clock,
+      atOnce: settings.verifiesAtOnce,
+      lateMs: settings.verifyLateMs,
+      leaveOut,
+    });
   }
 
   get verifyReads(): number {

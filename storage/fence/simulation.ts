@@ -131,8 +131,8 @@ class World {
       this.leaveOut === "verifyBeforeReads" || this.leaveOut === undefined ? {} : { leaveOut: this.leaveOut };
     const store = pausable(this.#replicas.storeFor(name), () => this.#whileAwake(name));
     // A read beside one that is late would cover rightly what the mutation covers too early.
-    const verifyLateMs = this.leaveOut === "verifyAfterAppend" ? NEVER_MS : settings.verifyLateMs;
-    const fence = new QuorumFence({ store, owner: name, clock, settings: { ...settings, verifyLateMs }, ...leaveOut });
+    const verify = this.leaveOut === "verifyAfterAppend" ? { verifiesAtOnce: 1, verifyLateMs: NEVER_MS } : {};
+    const fence = new QuorumFence({ store, owner: name, clock, settings: { ...settings, ...verify }, ...leaveOut });
     const bucketRows = this.#bucketRows;
     const logs = createFencedLogs({ store, fence, clock, settings, identityOf, bucketRows, ...leaveOut });
     const node = { fence, logs };

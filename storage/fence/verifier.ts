@@ -1,7 +1,7 @@
 // One read of the revocations covers everything of this node that was complete before it started (FENCE rule 4).
 //
-// (V1) One read is in flight, back to back while there is something to cover. One that is late is not waited for by what has
-//      come since: else the slowest answer of a member would be everybody's. Few are in flight at a time, whatever happens.
+// (V1) One or two reads are in flight, back to back while there is something to cover. When all are late they are not waited for
+//      by what has come since: else the slowest answer of a member would be everybody's. Few are in flight, whatever happens.
 // (V2) What asks while a read is in flight is covered by one that starts later.
 // (V3) A read that fails is done again; whoever waits for it waits on.
 
@@ -22,13 +22,15 @@ export interface VerifierParts {
   /** Reads the revocations of these shards until it succeeds, and marks lost what was revoked. False: closed. */
   read(shards: ReadonlySet<number>): Promise<boolean>;
   readonly clock: Clock;
+  /** So many reads are in flight before something waits for one of them. */
+  readonly atOnce: number;
   /** After so long a read is late. */
   readonly lateMs: number;
   readonly leaveOut: Rule | undefined;
 }
 
-/** One that is late, and some that were started since. */
-const READS_MAX = 4;
+/** For each that may be in flight at once: one that is late, and one that was started since. */
+const READS_EACH = 2;
 
 /** Who is covered, and up to what. */
 interface Round {
@@ -54,7 +56,7 @@ export class Verifier {
     if (request.asked) return;
     request.asked = true;
     this.#waiting.push(request);
-    if (this.#inFlight === 0) this.#gather();
+    if (this.#inFlight < this.#parts.atOnce) this.#gather();
     else this.#watch();
   }
 
@@ -72,11 +74,11 @@ export class Verifier {
   #watch(): void {
     if (this.#watching) return;
     this.#watching = true;
-    const { clock, lateMs } = this.#parts;
+    const { clock, atOnce, lateMs } = this.#parts;
     clock.after(Math.max(0, this.#startedAtMs + lateMs - clock.monotonicMs()), () => {
       this.#watching = false;
       // Whatever ends starts the next one.
-      if (this.#inFlight === 0 || this.#inFlight >= READS_MAX || this.#waiting.length === 0) return;
+      if (this.#inFlight === 0 || this.#inFlight >= READS_EACH * atOnce || this.#waiting.length === 0) return;
       if (clock.monotonicMs() >= this.#startedAtMs + lateMs) this.#start();
       else this.#watch();
     });

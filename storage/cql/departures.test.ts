@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import { createVirtualClock } from "../../runtime/index.ts";
+import type { Write } from "./client.ts";
+import { Departures } from "./departures.ts";
+
+const limits = { togetherWritesMax: 3, togetherBytesMax: 1_000 };
+
+/** Of the partition with this name, whose first letter is the member that has it. */
+function writeOf(name: string, { rows = 1, bytes = 10 } = {}): Write {
+  const statements = Array.from({ length: rows }, (_, i) => ({ query: `${name}${i || ""}`, params: [] }));
+  return { partition: [name], statements, bytes };
+}
+
+/** A ring whose members refuse what `refuses` says, and answer when `answer` is called, or at once. */
+function make(refuses: (request: string) => boolean = () => false) {
+  const clock = createVirtualClock();
+  const members = new Map<string, object>();
+  const requests: string[] = [];
+  const departures = new Departures({
+    async send(statements) {
+      const request = statements.map(({ query }) => query).join(" ");
+      requests.push(request);
+      if (refuses(request)) throw new Error(`no quorum for ${request}`);
+      return request;
+    },
+    memberFor([name]) {
+      const member = `${name}`.charAt(0);
+      if (member === "?") return undefined;
+      const known = members.get(member) ?? {};
+      members.set(member, known);
+      return known;
+    },
+    limits,
+    clock,
+  });
+  return { clock, departures, requests };
+}
+
+describe("writes of one turn", () => {
+  it("leave in one request, at the end of the turn, and those of the next turn in another", async () => {
+    const { clock, departures, requests } = make();
+    const first = ["a1", "a2"].map((name) => departures.leave(writeOf(name)));
+    expect(requests).toEqual([]);
+    await clock.settle();
+    expect(await Promise.all(first)).toEqual(["a1 a2", "a1 a2"]);
+    const second = departures.leave(writeOf("a3"));
+    await clock.settle();
+    await second;
+    expect(requests).toEqual(["a1 a2", "a3"]);
+    expect(departures.together).toBe(2);
+  });
+
+  it("leave by the member that has them, and together where nobody knows who has", async () => {
+    const { clock, departures, requests } = make();
+    const all = ["a1", "b1", "?1", "a2", "?2", "b2"].map((name) => departures.leave(writeOf(name)));
+    await clock.settle();
+    await Promise.all(all);
+    expect(requests).toEqual(["a1 a2", "b1 b2", "?1 ?2"]);
+  });
+
+  it("are few in a request, and small: what is full leaves at once, and a large one by itself", async () => {
+    const { clock, departures, requests } = make();
+    const all = ["a1", "a2", "a3", "a4"].map((name) => departures.leave(writeOf(name)));
+    expect(requests).toEqual(["a1 a2 a3"]);
+    all.push(departures.leave(writeOf("a5", { bytes: 1_000 })));
+    expect(requests).toEqual(["a1 a2 a3", "a5"]);
+    all.push(departures.leave(writeOf("a6", { bytes: 900 })));
+    expect(requests).toEqual(["a1 a2 a3", "a5", "a4"]);
+    await clock.settle();
+    await Promise.all(all);
+    expect(requests).toEqual(["a1 a2 a3", "a5", "a4", "a6"]);
+  });
+
+  it("keep the rows of a partition in one request", async () => {
+    const { clock, departures, requests } = make();
+    const all = [departures.leave(writeOf("a1", { rows: 2 })), departures.leave(writeOf("a2", { rows: 5 }))];
+    await clock.settle();
+    await Promise.all(all);
+    expect(requests).toEqual(["a1 a11 a2 a21 a22 a23 a24"]);
+  });
+
+  it("that fail together leave again, each alone, and fail or succeed for themselves", async () => {
+    const { clock, departures, requests } = make((request) => request.includes("a2"));
+    const all = ["a1", "a2", "a3"].map((name) => departures.leave(writeOf(name)));
+    const outcomes = Promise.allSettled(all);
+    await clock.settle();
+    expect(
+      (await outcomes).map((outcome) => (outcome.status === "fulfilled" ? outcome.value : `${outcome.reason}`)),
+    ).toEqual(["a1", "Error: no quorum for a2", "a3"]);
+    expect(requests).toEqual(["a1 a2 a3", "a1", "a2", "a3"]);
+  });
+
+  it("that fail alone are not sent again", async () => {
+    const { clock, departures, requests } = make(() => true);
+    const [one] = await Promise.all([Promise.allSettled([departures.leave(writeOf("a1"))]), clock.settle()]);
+    expect(one).toMatchObject([{ status: "rejected" }]);
+    expect(requests).toEqual(["a1"]);
+  });
+});
