@@ -283,6 +283,26 @@ describe("fan-out", () => {
     expect(ids().flat()).toEqual([2, 3, 4, 5, 6]);
     expect(ids().length).toBeLessThanOrEqual(2);
   });
+
+  it("comes behind the answers to all who sent what settled with it", async () => {
+    const channelIds = ["d1.2", "d3.4", "d5.6"];
+    const senders = [1, 3, 5];
+    for (const [at, sender] of senders.entries()) await post(channelIds[at] as string, sender, 1, "warm");
+    const receivers = await Promise.all([2, 4, 6].map((userId) => world.attach(userId, 10 * userId)));
+    await world.clock.advance(1_000);
+    const pushedAtAcks: number[] = [];
+    const pushed = () => receivers.reduce((sum, device) => sum + device.pushed.length, 0);
+    const before = pushed();
+    const acked = senders.map((userId, at) =>
+      channel(channelIds[at] as string)
+        .post({ userId, producer: 100 + userId, number: 2, content: text("m2") })
+        .then(() => pushedAtAcks.push(pushed() - before)),
+    );
+    await ask(Promise.all(acked));
+    expect(pushedAtAcks).toEqual([0, 0, 0]);
+    await world.clock.advance(10);
+    expect(pushed() - before).toBe(3);
+  });
 });
 
 describe("history", () => {

@@ -4,6 +4,7 @@
 // (F2) Entries leave in the order of their ids; those of one audience that settled together leave together.
 // (F3) What nobody has confirmed is sent again, from the log, by this owner or by the next.
 // (F4) Entries leave at once after a silence of `fanOutEveryMs`; a busy channel hands over once in that time, all together.
+// (F5) Whoever sent them is told first: handing over is work, and what has settled together would wait for all of it.
 
 import { type DeliverNotice, Entry, type UserService } from "../../proto/index.ts";
 import type { ActorContext, References, Timer } from "../../runtime/index.ts";
@@ -59,6 +60,8 @@ export class FanOut {
   #again: Timer | undefined;
   #lastReleaseMs = Number.NEGATIVE_INFINITY;
   #paced: Timer | undefined;
+  #behind = false;
+  #stopped = false;
   #settled = 0;
 
   constructor(through: number, options: FanOutOptions) {
@@ -78,13 +81,22 @@ export class FanOut {
   /** What has settled may go (F4). */
   release(settled: number): void {
     this.#settled = settled;
-    if (this.#paced !== undefined || this.#waiting.length === 0) return;
+    if (this.#paced !== undefined || this.#behind || this.#waiting.length === 0) return;
     const { context, settings } = this.#options;
     const waitMs = this.#lastReleaseMs + settings.fanOutEveryMs - context.clock.monotonicMs();
-    if (waitMs <= 0) return this.#releaseNow();
+    if (waitMs <= 0) return this.#releaseBehind();
     this.#paced = context.after(waitMs, () => {
       this.#paced = undefined;
       this.#releaseNow();
+    });
+  }
+
+  /** (F5) Behind the answers of this turn. */
+  #releaseBehind(): void {
+    this.#behind = true;
+    this.#options.context.clock.soon(() => {
+      this.#behind = false;
+      if (!this.#stopped) this.#releaseNow();
     });
   }
 
@@ -177,7 +189,9 @@ export class FanOut {
     this.#options.onProgress();
   }
 
+  /** What has not left is for the next owner (F3). */
   stop(): void {
+    this.#stopped = true;
     this.#again?.cancel();
     this.#again = undefined;
     this.#paced?.cancel();

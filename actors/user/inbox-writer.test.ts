@@ -27,10 +27,10 @@ function rig() {
     log: silentLogger,
     pushJobs: undefined,
   });
-  const user = (userId: number) => {
+  const user = (userId: number, channelId = `d${userId}.9`) => {
     const context = { id: String(userId), shard: userId, verify: async () => {} };
     const owner = { userId, context, isLost: false, isAttached: false, receipt() {}, pushed() {} };
-    const pointer: Pointer = Object.assign(newPointer(`d${userId}.9`), { ours: true, lastId: 1, version: 1 });
+    const pointer: Pointer = Object.assign(newPointer(channelId), { ours: true, lastId: 1, version: 1 });
     const mark = () => writer.mark(owner as unknown as InboxOwner, pointer, Dirty.POINTER);
     const leave = async (left: string[]) => {
       await writer.leave(owner as unknown as InboxOwner, [pointer]);
@@ -41,28 +41,44 @@ function rig() {
   return { clock, writer, writes, confirmed, user };
 }
 
-it("a pointer waits for its window, and what is marked evenly is written evenly", async () => {
+it("pointers of one moment are written within a window, evenly, and those of one channel together", async () => {
   const { clock, writes, user } = rig();
-  for (let at = 1; at <= 400; at++) {
-    if (at <= 200) user(at).mark();
-    await clock.advance(10);
+  const group = Array.from({ length: 100 }, (_, at) => user(at + 1, "g1"));
+  const pairs = Array.from({ length: 200 }, (_, at) => user(at + 101));
+  for (const { mark } of [...group, ...pairs]) mark();
+  for (let at = 0; at < 20; at++) {
+    await clock.advance(100);
     for (const { done } of writes) done();
   }
-  expect(writes.flatMap(({ of }) => of)).toEqual(Array.from({ length: 200 }, (_, at) => String(at + 1)));
-  expect(new Set(writes.map(({ of }) => of.length))).toEqual(new Set([10]));
+  const ofGroup = writes.filter(({ of }) => of.some((userId) => Number(userId) <= 100));
+  expect(ofGroup.map(({ of }) => of.filter((userId) => Number(userId) <= 100).length)).toEqual([100]);
+  const sizes = writes.map(({ of }) => of.filter((userId) => Number(userId) > 100).length);
+  expect(sizes.reduce((sum, size) => sum + size)).toBe(200);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(2 * (200 / 20));
+});
+
+it("who writes without a pause has a pointer written once a window", async () => {
+  const { clock, writes, user } = rig();
+  const { mark } = user(1);
+  for (let at = 0; at < 100; at++) {
+    mark();
+    await clock.advance(100);
+    for (const { done } of writes) done();
+    await clock.settle();
+  }
+  expect(writes).toHaveLength(100 / 20);
 });
 
 it("while the store is slow, what has come due meanwhile is written together", async () => {
   const { clock, writes, user } = rig();
-  for (let at = 1; at <= 4; at++) {
-    user(at).mark();
-    await clock.advance(500);
-  }
+  user(1).mark();
+  await clock.advance(2_000);
+  for (let at = 2; at <= 4; at++) user(at).mark();
   await clock.advance(2_000);
   expect(writes.map(({ of }) => of)).toEqual([["1"]]);
   writes[0]?.done();
   await clock.settle();
-  expect(writes.map(({ of }) => of)).toEqual([["1"], ["2", "3", "4"]]);
+  expect(writes.map(({ of }) => of.toSorted())).toEqual([["1"], ["2", "3", "4"]]);
 });
 
 it("users that leave together have their pointers written together, at once, and not those of the others, nor behind them", async () => {

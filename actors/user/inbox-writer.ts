@@ -1,7 +1,7 @@
 // Writes the pointers of all users of a node together: what changes within a window is one write a pointer, one commit for
 // all, one verify a shard, and one confirmation a channel. Nobody waits for a pointer, so its window is long; for a watermark
-// that is to be told to others it is short. A long window has parts, each with an end of its own: all pointers of two seconds at
-// once would hold up the messages that come meanwhile.
+// that is to be told to others it is short. A long window has parts, each with an end of its own, and a channel is in one of them:
+// all pointers of two seconds at once would hold up the messages that come meanwhile.
 //
 // (W1) A pointer is confirmed to its channel only after it was durable and verified afterwards, and only if this activation
 //      has given it its version.
@@ -9,7 +9,14 @@
 // (W2) What could not be written stays dirty and is tried again; the channel's wake row covers the time between.
 
 import type { ChannelService } from "../../proto/index.ts";
-import { type ActorContext, type Clock, type Logger, type References, toMadangError } from "../../runtime/index.ts";
+import {
+  type ActorContext,
+  type Clock,
+  hash32,
+  type Logger,
+  type References,
+  toMadangError,
+} from "../../runtime/index.ts";
 import type { RegisterStore, RegisterWrite } from "../../storage/index.ts";
 import { Dirty, type Pointer, pointerWrites } from "./pointer.ts";
 import type { PushJobs } from "./push-jobs.ts";
@@ -44,17 +51,11 @@ interface Row {
   readonly pointer: Pointer;
 }
 
-/** Marked within one part of a window, and written when the window is over for the first of them. */
-interface Part {
-  rows: Row[];
-  readonly openUntilMs: number;
-}
-
+/** It ends again and again, for each of its parts at a time of its own: at fixed times, or those who write at once would do so for ever. */
 interface Window {
   readonly forMs: number;
-  readonly parts: number;
-  readonly waiting: Set<Part>;
-  open: Part | undefined;
+  /** What was marked since the last end of each part. */
+  readonly parts: Row[][];
 }
 
 /** A tenth of a second each, by default. */
@@ -98,19 +99,13 @@ export class InboxWriter {
 
   #add(window: Window, row: Row): void {
     const { clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    if (window.open !== undefined && nowMs < window.open.openUntilMs) {
-      window.open.rows.push(row);
-      return;
-    }
-    const part: Part = { rows: [row], openUntilMs: nowMs + window.forMs / window.parts };
-    window.open = part;
-    window.waiting.add(part);
-    clock.after(window.forMs, () => {
-      if (window.open === part) window.open = undefined;
-      window.waiting.delete(part);
-      void this.#then(part.rows);
-    });
+    const { forMs, parts } = window;
+    const at = hash32(row.pointer.channelId) % parts.length;
+    const rows = parts[at] as Row[];
+    rows.push(row);
+    if (rows.length > 1) return;
+    const endMs = ((at + 1) * forMs) / parts.length;
+    clock.after(forMs - ((clock.monotonicMs() - endMs + forMs) % forMs), () => void this.#then(take(window, at)));
   }
 
   /** Resolves when everything that was marked before is written and confirmed, or is known to have failed. */
@@ -227,20 +222,22 @@ export class InboxWriter {
 }
 
 function newWindow(forMs: number, parts: number): Window {
-  return { forMs, parts, waiting: new Set(), open: undefined };
+  return { forMs: Math.max(1, forMs), parts: Array.from({ length: parts }, () => []) };
 }
 
-function waitingIn({ waiting }: Window): number {
+function waitingIn({ parts }: Window): number {
   let rows = 0;
-  for (const part of waiting) rows += part.rows.length;
+  for (const part of parts) rows += part.length;
   return rows;
 }
 
-/** What is taken stays with whoever takes it; the ends of its parts find nothing. */
-function takeAll({ waiting }: Window): Row[] {
-  return [...waiting].flatMap((part) => {
-    const { rows } = part;
-    part.rows = [];
-    return rows;
-  });
+function take({ parts }: Window, at: number): Row[] {
+  const rows = parts[at] as Row[];
+  parts[at] = [];
+  return rows;
+}
+
+/** The ends of its parts find nothing, or what came since. */
+function takeAll(window: Window): Row[] {
+  return window.parts.flatMap((_, at) => take(window, at));
 }
