@@ -1,5 +1,6 @@
 // From the send of a device to its ack, through a gateway and an owner on the ring; beside it the sum of what cannot be left out:
-// one hop over NATS, one write, one read, by a program that does nothing else. Both at the same rate, in an open loop.
+// one hop over NATS, one write, one read, by a program that does nothing else; and the same again behind a relay, which does nothing
+// else either, for whoever wants to know what the way through a gateway takes by itself. All at the same rate, in an open loop.
 
 import { connect } from "@nats-io/transport-node";
 import { build, type Histogram } from "hdr-histogram-js";
@@ -8,12 +9,13 @@ import { createTokens, httpDefaults, sharedSigningKey } from "../../gateway/inde
 import { ClientFrame, directChannelId, ServerFrame } from "../../proto/index.ts";
 import { createGate, systemClock } from "../../runtime/index.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
-import { goals, interleaved, pause, type Result, resultOf, say } from "../measure.ts";
+import { goals, pause, type Result, resultOf, say } from "../measure.ts";
 import { startMeasured } from "../processes.ts";
 import { openSockets, type RawSocket } from "../sockets.ts";
 import { stampedText } from "../texts.ts";
 import { steadily } from "./metronome.ts";
 import { withKeyspace } from "./ring.ts";
+import { type Rounds, rounds } from "./rounds.ts";
 import type { World } from "./world.ts";
 
 const PEOPLE = 200;
@@ -21,6 +23,8 @@ const PEOPLE = 200;
 const CONNECTING = 8;
 /** Of each side: a ring of Java machines that have just begun becomes several times as fast meanwhile. */
 const WARM_UP_MS = 60_000;
+/** The ring is warm by then. */
+const RELAY_WARM_UP_MS = 15_000;
 const HIGHEST_MS = 5_000;
 /** Whoever comes after the other side finds cold caches, and is not measured before. */
 const LEAD_IN_MS = 1_000;
@@ -28,7 +32,7 @@ const LATENCY_MS = 4_000;
 /** Of the highest rate that both sides reach: it is to be such a load for the one that reaches less, too. */
 const LOAD = 0.3;
 /** For each that other scenarios have: beside a ring on the same cores single runs differ by half. */
-const PAIRS_TIMES = 2;
+const ROUNDS_TIMES = 2;
 const ANSWER_WITHIN_MS = 20_000;
 
 /** First byte of a ServerFrame that answers, and of its field that refuses. */
@@ -70,24 +74,27 @@ export async function latency({ environment, name, pairs }: World): Promise<Resu
     return await withKeyspace(environment.CQL_CONTACT_POINTS ?? "", name, async () => {
       const hop = await startMeasured<object>("cluster/hop-node", [name], environment);
       const nats = await connect({ servers: URL.parse(environment.NATS_URL ?? "")?.host ?? "" });
+      const relay = await startMeasured<{ port: number }>("cluster/relay-node", [name], environment);
       const bare = throughNats(nats, name);
+      const sockets = await openSockets(relay.ready.port, PEOPLE);
+      const relayed = throughRelay(sockets);
       try {
         // Before a 1:1 begins, the database is asked whether both people exist: not all at once.
         for (let person = 0; person < PEOPLE; person++)
           await new Promise<void>((resolve) => madang.send(person, resolve));
         for (const side of [madang, bare]) await highestRate(side, WARM_UP_MS);
+        await highestRate(relayed, RELAY_WARM_UP_MS);
         const ours = await highestRate(madang, HIGHEST_MS);
         const theirs = await highestRate(bare, HIGHEST_MS);
         const rate = Math.round(LOAD * Math.min(ours, theirs));
         say(`  ${ours.toFixed()} messages a second at most, the baseline ${theirs.toFixed()}; measured at ${rate}`);
-        const runs = await interleaved(
-          PAIRS_TIMES * pairs,
-          () => measured(madang, rate),
-          () => measured(bare, rate),
-        );
-        return rowsOf(runs.a, runs.b, rate);
+        const run = (side: Side) => () => measured(side, rate);
+        const sides = { madang: run(madang), bare: run(bare), relayed: run(relayed) };
+        return rowsOf(await rounds(ROUNDS_TIMES * pairs, sides), rate);
       } finally {
+        for (const socket of sockets) socket.close();
         await nats.close();
+        await relay.stop();
         await hop.stop();
       }
     });
@@ -97,8 +104,8 @@ export async function latency({ environment, name, pairs }: World): Promise<Resu
   }
 }
 
-function rowsOf(madang: readonly Run[], bare: readonly Run[], rate: number): Result[] {
-  const late = (at: 0 | 1) => Math.max(...[...madang, ...bare].map((run) => run.lateMs[at])).toFixed(2);
+function rowsOf({ madang, bare, relayed }: Rounds<"madang" | "bare" | "relayed", Run>, rate: number): Result[] {
+  const late = (at: 0 | 1) => Math.max(...[...madang, ...bare, ...relayed].map((run) => run.lateMs[at])).toFixed(2);
   say(`  sends left late by up to ${late(0)} ms in the middle, ${late(1)} ms at the 99th percentile`);
   const row = (which: "p50Ms" | "p99Ms", most: number) =>
     resultOf({
@@ -109,9 +116,19 @@ function rowsOf(madang: readonly Run[], bare: readonly Run[], rate: number): Res
       goal: goals.ratioAtMost(most),
       notMeasured: "engines on other machines; the baseline has no WebSocket, no gateway and no fan-out",
     });
+  const besideRelay = (which: "p50Ms" | "p99Ms") =>
+    resultOf({
+      name: `send → ack at 30 % load, ${which.slice(0, 3)}, beside a relay`,
+      unit: "ms",
+      values: madang.map((run) => run[which]),
+      baseline: { name: "WebSocket relay + NATS hop + write + read", values: relayed.map((run) => run[which]) },
+      notMeasured: "engines on other machines; the baseline has no sessions and no fan-out",
+    });
   return [
     row("p50Ms", 1.3),
     row("p99Ms", 1.6),
+    besideRelay("p50Ms"),
+    besideRelay("p99Ms"),
     resultOf({ name: "send → ack: rate at 30 % load", unit: "/s", values: [rate] }),
   ];
 }
@@ -220,13 +237,31 @@ function throughSockets(people: readonly Person[]): Side {
 
 // ---- bare
 
+const aSend = ClientFrame.encode({
+  request: 1,
+  send: {
+    channelId: "d100.101",
+    producer: 1,
+    number: 1,
+    content: { text: { text: stampedText(0), replyTo: 0 } },
+  },
+}).finish();
+
 function throughNats(nats: Awaited<ReturnType<typeof connect>>, subject: string): Side {
-  const content = { text: { text: stampedText(0), replyTo: 0 } };
-  const bytes = ClientFrame.encode({
-    request: 1,
-    send: { channelId: "d100.101", producer: 1, number: 1, content },
-  }).finish();
   return {
-    send: (_n, answered) => void nats.request(subject, bytes, { timeout: ANSWER_WITHIN_MS }).then(answered),
+    send: (_n, answered) => void nats.request(subject, aSend, { timeout: ANSWER_WITHIN_MS }).then(answered),
+  };
+}
+
+function throughRelay(sockets: readonly RawSocket[]): Side {
+  // Which answer is whose does not matter: all are alike.
+  const waiting = sockets.map((): (() => void)[] => []);
+  for (const [at, socket] of sockets.entries()) socket.onFrame = () => waiting[at]?.shift()?.();
+  return {
+    send(n, answered) {
+      const at = n % sockets.length;
+      waiting[at]?.push(answered);
+      sockets[at]?.send(aSend);
+    },
   };
 }
