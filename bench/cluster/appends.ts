@@ -15,8 +15,8 @@ const RUN_MS = 3_000;
 const WARM_UP_MS = 3_000;
 /** What the house sends to the ring at a time; the bare inserts are as many. */
 const IN_FLIGHT = storageDefaults.requestsInFlightMax;
-/** Twice as many, so that the ring never waits for us while others wait for a verify. */
-const ON_THEIR_WAY = 2 * IN_FLIGHT;
+/** So many that there are always some for the ring, with the fence and without, however many wait for a verify. */
+const ON_THEIR_WAY = 4 * IN_FLIGHT;
 /** What gathers while a batch is under way fills the next one. */
 const hot = { group: "hot", channels: 16 };
 const wide = { group: "wide", channels: 5_000 };
