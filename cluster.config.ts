@@ -216,7 +216,7 @@ const token = /^[A-Za-z0-9_-]{1,64}$/;
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
 
 function check(config: ClusterConfig): ClusterConfig {
-  const { node, chat, gateway, runtime, cluster, placement } = config;
+  const { node, chat, gateway, runtime, storage, cluster, placement } = config;
   const alone = cluster.name === "";
   const needed = (value: string | readonly unknown[], names: string): readonly [boolean, string] => [
     alone || value.length > 0,
@@ -271,6 +271,7 @@ function check(config: ClusterConfig): ClusterConfig {
       `MADANG_LOG_LEVEL must be one of ${logLevels.join(", ")}, not "${node.logLevel}".`,
     ],
     [runtime.shardCount >= 1, "MADANG_RUNTIME_SHARD_COUNT must be at least 1."],
+    [storage.verifiesAtOnce >= 1, "MADANG_STORAGE_VERIFIES_AT_ONCE must be at least 1, or nothing is acknowledged."],
     [chat.groupMembersMax >= 2, "MADANG_CHAT_GROUP_MEMBERS_MAX must be at least 2."],
     [
       chat.textCharactersMax * 4 <= gateway.frameBytesMax,

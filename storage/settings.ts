@@ -66,6 +66,6 @@ export const storageDefaults: StorageSettings = {
   pageRowsMax: 1_000, // rows of one answer of the ring,
   pageBytes: 1_048_576, // fewer where rows are large, so that an answer stays about this size
   registerWritesMax: 64, // of one call in flight at once: what is derived leaves room for messages
-  writeAttemptsMax: 5, // of a register or a wake row, before its caller is told that the store is away: some 15 s
+  writeAttemptsMax: 5, // of a register or a wake row, before its caller is told that the store is away: some 15 s, or twice that where it left with others
   revocationKeptMs: 2_592_000_000, // a month: no process is paused for longer than that and wakes
 };

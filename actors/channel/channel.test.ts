@@ -263,48 +263,6 @@ describe("typing", () => {
   });
 });
 
-describe("fan-out", () => {
-  it("is at once after a silence, and once in a while when the channel is busy, in order and all together", async () => {
-    await post("d1.2", 1, 1, "m1");
-    const bob = await world.attach(2, 20);
-    await world.clock.advance(1_000);
-    const posted = [2, 3, 4, 5].map((number) =>
-      channel("d1.2").post({ userId: 1, producer: 101, number, content: text(`m${number}`) }),
-    );
-    await world.clock.advance(10);
-    posted.push(channel("d1.2").post({ userId: 1, producer: 101, number: 6, content: text("m6") }));
-    await world.clock.advance(10);
-    await Promise.all(posted); // an ack does not wait for it
-    const ids = () => bob.pushed.map(({ entries }) => entries.map(({ messageId }) => messageId));
-    expect(ids().flat()).toEqual([2, 3, 4, 5].slice(0, ids().flat().length));
-    expect(ids()).not.toEqual([]);
-    expect(ids().flat()).not.toContain(6);
-    await world.clock.advance(50);
-    expect(ids().flat()).toEqual([2, 3, 4, 5, 6]);
-    expect(ids().length).toBeLessThanOrEqual(2);
-  });
-
-  it("comes behind the answers to all who sent what settled with it", async () => {
-    const channelIds = ["d1.2", "d3.4", "d5.6"];
-    const senders = [1, 3, 5];
-    for (const [at, sender] of senders.entries()) await post(channelIds[at] as string, sender, 1, "warm");
-    const receivers = await Promise.all([2, 4, 6].map((userId) => world.attach(userId, 10 * userId)));
-    await world.clock.advance(1_000);
-    const pushedAtAcks: number[] = [];
-    const pushed = () => receivers.reduce((sum, device) => sum + device.pushed.length, 0);
-    const before = pushed();
-    const acked = senders.map((userId, at) =>
-      channel(channelIds[at] as string)
-        .post({ userId, producer: 100 + userId, number: 2, content: text("m2") })
-        .then(() => pushedAtAcks.push(pushed() - before)),
-    );
-    await ask(Promise.all(acked));
-    expect(pushedAtAcks).toEqual([0, 0, 0]);
-    await world.clock.advance(10);
-    expect(pushed() - before).toBe(3);
-  });
-});
-
 describe("history", () => {
   beforeEach(async () => {
     for (let number = 1; number <= 10; number++) await post("d1.2", 1, number, `m${number}`);

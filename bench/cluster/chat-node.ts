@@ -95,8 +95,10 @@ function countRequests(): void {
     },
     batch(this: cassandra.Client, statements: readonly Statement[], ...rest: unknown[]) {
       // The first text of a statement names its partition, or the actor that is to be woken.
-      const writes = new Set(statements.map(({ query, params }) => `${kindOf(query)} ${params.find(isText)}`));
-      for (const write of writes) add(write.slice(0, write.lastIndexOf(" ")));
+      const writes = statements.map(
+        ({ query, params }) => [kindOf(query) + params.find(isText), kindOf(query)] as const,
+      );
+      for (const kind of new Map(writes).values()) add(kind);
       add("requests");
       return batch?.call(this, statements, ...rest);
     },

@@ -1,7 +1,7 @@
 // One driver of the ring, as we want it: a quorum for everything, no repetition of its own, no timestamps of its own.
 //
 // (D1) The driver repeats nothing that failed, and never asks for less than the quorum. Whoever asked knows what a time-out
-//      means, and insists with the same bytes.
+//      means, and insists with the same bytes (departures.ts once for each of several, insist.ts and attempts.ts for one).
 // (D2) No request carries the wall clock as its timestamp: it would beat every epoch.
 // (D3) What is slow is asked of a second coordinator: see speculation.ts.
 // (D4) All members can be asked, not only those that somebody named: which one is, see preferred-members.ts.

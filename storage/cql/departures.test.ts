@@ -26,6 +26,7 @@ function make(refuses: (request: string) => boolean = () => false) {
     memberFor([name]) {
       const member = `${name}`.charAt(0);
       if (member === "?") return undefined;
+      if (member === "!") throw new Error("the driver knows no ring");
       const known = members.get(member) ?? {};
       members.set(member, known);
       return known;
@@ -88,6 +89,14 @@ describe("writes of one turn", () => {
       (await outcomes).map((outcome) => (outcome.status === "fulfilled" ? outcome.value : `${outcome.reason}`)),
     ).toEqual(["a1", "Error: no quorum for a2", "a3"]);
     expect(requests).toEqual(["a1 a2 a3", "a1", "a2", "a3"]);
+  });
+
+  it("whose member cannot be told fail for themselves, and not whoever asked", async () => {
+    const { clock, departures, requests } = make();
+    const all = Promise.allSettled([departures.leave(writeOf("!1")), departures.leave(writeOf("a1"))]);
+    await clock.settle();
+    expect((await all).map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+    expect(requests).toEqual(["a1"]);
   });
 
   it("that fail alone are not sent again", async () => {

@@ -56,9 +56,9 @@ export class Departures {
     const { limits, memberFor } = this.#parts;
     const size = bytes + statements.length * STATEMENT_BYTES;
     if (size > limits.togetherBytesMax) return this.#parts.send(statements);
-    const parcel = this.#parcelFor(memberFor(partition) ?? this.#anywhere);
-    if (parcel.bytes + size > limits.togetherBytesMax) this.#send(parcel);
     return new Promise((resolve, reject) => {
+      const parcel = this.#parcelFor(memberFor(partition) ?? this.#anywhere);
+      if (parcel.bytes + size > limits.togetherBytesMax) this.#send(parcel);
       parcel.writes.push({ statements, resolve, reject });
       parcel.bytes += size;
       if (parcel.writes.length >= limits.togetherWritesMax) this.#send(parcel);

@@ -51,9 +51,13 @@ function ringOf(names: string) {
       hosts.emit("add");
     },
     node(name: string) {
+      return this.policy(name).plan;
+    },
+    policy(name: string) {
       const policy = new PreferredMembers(name, IN_FLIGHT_MIN);
       policy.init(client as unknown as Client, hosts as unknown as HostMap, () => {});
-      return (key?: string, keyspace = "known"): string => {
+      const preferred = (key: string, keyspace = "known") => policy.preferred(keyspace, Buffer.from(key))?.address;
+      const plan = (key?: string, keyspace = "known"): string => {
         const options =
           key === undefined ? null : { getRoutingKey: () => Buffer.from(key), getKeyspace: () => undefined };
         let plan = "";
@@ -62,6 +66,7 @@ function ringOf(names: string) {
         });
         return plan;
       };
+      return { plan, preferred };
     },
   };
 }
@@ -120,6 +125,13 @@ describe("a request goes", () => {
     expect(plan("abc")).toBe(preferred);
     first.waiting = 0;
     expect(plan("abc")).toBe(preferred);
+  });
+
+  it("to one that can be told before: what goes there first may leave together", () => {
+    const ring = ringOf("abcdef");
+    const { plan, preferred } = ring.policy("actors-1");
+    for (const key of ["abc", "cde", "fab"]) expect(preferred(key)).toBe(plan(key)[0]);
+    expect(preferred("abc", "unknown")).toBeUndefined();
   });
 
   it("also to a member that joins", () => {

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EPOCH_MAX, stamp } from "../../runtime/index.ts";
 import type { CellBatch, QuorumStore } from "../fence/port.ts";
 import { everything, openLog } from "../log/contract.ts";
-import { makeKeyspace, nodeOver, scoped, type TestKeyspace } from "./keyspace.test-rig.ts";
+import { storageDefaults } from "../settings.ts";
+import { CqlClient } from "./client.ts";
+import { clock, makeKeyspace, nodeOver, scoped, type TestKeyspace } from "./keyspace.test-rig.ts";
+import { createCqlQuorumStore } from "./quorum-store.ts";
 import { routingKeyOf } from "./routing-key.ts";
 
 let ring: TestKeyspace;
@@ -67,18 +70,37 @@ describe("the log's table", () => {
 
   it("takes batches of several channels in one request, each with its own tombstone and stamps", async () => {
     const store = scoped(ring.store);
-    const of = (channelId: string, epoch: number) => ({ ...batch(epoch, [[1, channelId], [2, "x"]], 0), channelId }); // biome-ignore format: likewise
-    await Promise.all([store.writeCells(batch(9, [[1, "older"], [3, "older"]])), store.writeCells(of("g3", 8))]); // biome-ignore format: likewise
+    const of = (channelId: string, epoch: number) => {
+      const texts = [1, 2].map((id) => [id, `${channelId} ${id}`] as const);
+      return { ...batch(epoch, texts, 0), channelId };
+    };
+    const older = [1, 3].map((id) => [id, "older"] as const);
+    await Promise.all([store.writeCells(batch(9, older)), store.writeCells(of("g3", 8))]);
     const { requests, writesTogether } = ring.client.traffic();
     await Promise.all([of("g1", 10), of("g2", 5_000), of("g3", 7)].map((each) => store.writeCells(each)));
     const after = ring.client.traffic();
     expect([after.requests - requests, after.writesTogether - writesTogether]).toEqual([1, 3]);
     const found = await Promise.all(["g1", "g2", "g3"].map((channelId) => store.readCells(channelId, 0, 1, 1_000)));
     expect(found.map((cells) => cells.map(({ id, cell, writetime }) => `${id}:${cell}@${writetime}`))).toEqual([
-      [`1:g1@${stamp(10, 1)}`, `2:x@${stamp(10, 1)}`],
-      [`1:g2@${stamp(5_000, 1)}`, `2:x@${stamp(5_000, 1)}`],
-      [`1:g3@${stamp(8, 1)}`, `2:x@${stamp(8, 1)}`],
+      [`1:g1 1@${stamp(10, 1)}`, `2:g1 2@${stamp(10, 1)}`],
+      [`1:g2 1@${stamp(5_000, 1)}`, `2:g2 2@${stamp(5_000, 1)}`],
+      [`1:g3 1@${stamp(8, 1)}`, `2:g3 2@${stamp(8, 1)}`], // the older one was of a higher epoch
     ]);
+  });
+
+  it("takes one by one what it refuses together", async () => {
+    const settings = { ...storageDefaults, togetherBytesMax: 1_048_576 }; // far more than the ring allows
+    const client = new CqlClient(ring.connected, settings, clock);
+    const store = scoped(createCqlQuorumStore(client, settings));
+    const channelIds = Array.from({ length: 4 }, (_, at) => `g${at}`);
+    const cell = Buffer.alloc(20_000, "x");
+    const before = client.traffic().requests;
+    await Promise.all(
+      channelIds.map((channelId) => store.writeCells({ ...batch(3, []), channelId, rows: [{ id: 1, cell }] })),
+    );
+    expect(client.traffic().requests - before).toBe(1 + channelIds.length);
+    const found = await Promise.all(channelIds.map((channelId) => store.readCells(channelId, 0, 1, 1)));
+    expect(found.map((cells) => cells.map((one) => one.cell.byteLength))).toEqual(channelIds.map(() => [20_000]));
   });
 
   it("lies where its key says", async () => {

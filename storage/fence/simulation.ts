@@ -130,7 +130,7 @@ class World {
     const leaveOut =
       this.leaveOut === "verifyBeforeReads" || this.leaveOut === undefined ? {} : { leaveOut: this.leaveOut };
     const store = pausable(this.#replicas.storeFor(name), () => this.#whileAwake(name));
-    // A read beside one that is late would cover rightly what the mutation covers too early.
+    // A second read beside the first would cover rightly what the mutation covers too early.
     const verify = this.leaveOut === "verifyAfterAppend" ? { verifiesAtOnce: 1, verifyLateMs: NEVER_MS } : {};
     const fence = new QuorumFence({ store, owner: name, clock, settings: { ...settings, ...verify }, ...leaveOut });
     const bucketRows = this.#bucketRows;

@@ -1,7 +1,8 @@
 // One read of the revocations covers everything of this node that was complete before it started (FENCE rule 4).
 //
-// (V1) One or two reads are in flight, back to back while there is something to cover. When all are late they are not waited for
-//      by what has come since: else the slowest answer of a member would be everybody's. Few are in flight, whatever happens.
+// (V1) As many reads are in flight as may be at once, back to back while there is something to cover. When the newest is late,
+//      what has come since does not wait for them: else the slowest answer of a member would be everybody's. Few are in flight,
+//      whatever happens.
 // (V2) What asks while a read is in flight is covered by one that starts later.
 // (V3) A read that fails is done again; whoever waits for it waits on.
 
