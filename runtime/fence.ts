@@ -29,3 +29,7 @@ export function stamp(epoch: number, n: number): number {
 }
 
 export const EPOCH_MAX = 2 ** 26 - 1;
+
+export function isEpoch(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0 && value <= EPOCH_MAX;
+}

@@ -16,7 +16,6 @@ import { MemberSession } from "../membership/session.ts";
 import { type Condition, Vigil } from "../membership/vigil.ts";
 import type { Random } from "../random.ts";
 import type { Candidate } from "./balance.ts";
-import { Coordinator } from "./coordinator.ts";
 import { Directory, tenuresOf } from "./directory.ts";
 import { createEntrance, type Entrance } from "./enter.ts";
 import { clusterErrors } from "./errors.ts";
@@ -25,8 +24,10 @@ import type { Placement } from "./port.ts";
 import type { PlacementSettings } from "./settings.ts";
 import { newStats, type PlacementStats } from "./stats.ts";
 import type { PlacementStore, Stored, StoredMember, Watch } from "./store.ts";
-import { applyDelta, decodeTable, type ShardTable } from "./table.ts";
-import { type CoordinatorValue, decodeCoordinator, decodeMember, encodeValue, nameOf } from "./values.ts";
+import { Succession } from "./succession.ts";
+import { decodeTable, type ShardTable } from "./table.ts";
+import { TableCopy } from "./table-copy.ts";
+import { decodeCoordinator, decodeMember, encodeValue, nameOf } from "./values.ts";
 
 export interface ClusterPlacementOptions {
   /** Its node id is `name#incarnation`, new at each start of the process. */
@@ -89,20 +90,15 @@ class ClusterNode implements ClusterPlacement {
   readonly #stats = newStats();
   readonly #vigil: Vigil;
   readonly #session: MemberSession;
+  readonly #copy: TableCopy;
+  readonly #succession: Succession;
   readonly #watches: Watch[] = [];
   #member: Member;
   #clusterId = "";
   #phase: "new" | "entering" | "joined" | "closed" = "new";
   #entrance: Entrance | undefined;
-  #leader: CoordinatorValue | undefined;
-  #coordinator: Coordinator | undefined;
-  #leaderlessSinceMs: number | undefined;
-  #taking = false;
   #timer: Timer | undefined;
   #beatAtMs = Number.NEGATIVE_INFINITY;
-  #refreshing = false;
-  #refreshedAtMs = Number.NEGATIVE_INFINITY;
-  #refreshTimer: Timer | undefined;
   #reminding = false;
 
   constructor(options: ClusterPlacementOptions) {
@@ -127,6 +123,24 @@ class ClusterNode implements ClusterPlacement {
       log,
       mayTake: () => !this.#session.leaseOver,
       onNews: () => this.#remindSoon(),
+    });
+    const own = { shardCount, settings, clock, store, log, stats: this.#stats };
+    this.#copy = new TableCopy({ ...own, directory: this.placement, random });
+    this.#succession = new Succession({
+      office: {
+        ...own,
+        nodeId: this.#nodeId,
+        candidates: () => this.#candidates(),
+        peers: () => this.#peers(),
+        ownReport: (term) => this.#report(term),
+        send: (to, body) => this.#send(to, body),
+        broadcast: (body) => this.#broadcast(body),
+        adopt: (table) => void this.placement.adopt(table),
+      },
+      vigil: this.#vigil,
+      joined: () => this.#phase === "joined",
+      tableVersion: () => this.#copy.version,
+      onFollowed: () => this.#remindSoon(),
     });
   }
 
@@ -169,7 +183,7 @@ class ClusterNode implements ClusterPlacement {
       this.#listed(members);
       if (table !== undefined) this.placement.adopt(decodeTable(table.bytes, shardCount));
       const stored = await store.read("coordinator");
-      this.#follow(stored && decodeCoordinator(stored.bytes));
+      this.#succession.follow(stored && decodeCoordinator(stored.bytes));
       this.#joined(replaced);
     } catch (error) {
       this.#phase = "closed";
@@ -209,10 +223,10 @@ class ClusterNode implements ClusterPlacement {
     const joined = this.#phase === "joined";
     this.#phase = "closed";
     this.#timer?.cancel();
-    this.#refreshTimer?.cancel();
+    this.#copy.close();
     for (const watch of this.#watches) watch.close();
     try {
-      await this.#coordinator?.resign();
+      await this.#succession.resign();
     } catch (error) {
       log.debug({ error }, "the key of the coordinator could not be handed back");
     }
@@ -250,24 +264,25 @@ class ClusterNode implements ClusterPlacement {
   }
 
   coordinator(): CoordinatorStatus {
+    const { term, leaderId, coordinator } = this.#succession;
     return {
-      term: this.#leader?.term ?? 0,
-      nodeId: this.#leader?.nodeId ?? "",
-      phase: this.#coordinator?.phase ?? "following",
-      handoffs: this.#coordinator?.handoffs ?? 0,
+      term,
+      nodeId: leaderId,
+      phase: coordinator?.phase ?? "following",
+      handoffs: coordinator?.handoffs ?? 0,
     };
   }
 
   stats(): PlacementStats {
     return {
       ...this.#stats,
-      term: this.#leader?.term ?? 0,
-      version: this.placement.table?.version ?? 0,
+      term: this.#succession.term,
+      version: this.#copy.version,
       owned: this.placement.owned,
       highestEpoch: Math.max(0, ...(this.placement.table?.owners.map(({ epoch }) => epoch) ?? [])),
       suspicions: this.#vigil.suspicions,
       members: this.membership.members().length,
-      leading: Number(this.#coordinator !== undefined),
+      leading: Number(this.#succession.coordinator !== undefined),
       leaseOver: Number(this.#session.leaseOver),
       consulErrors: this.#options.store.failures,
       sessionsRemade: this.#session.remade,
@@ -282,8 +297,9 @@ class ClusterNode implements ClusterPlacement {
     return this.#vigil.candidates(this.#condition());
   }
 
-  get #leaderId(): string {
-    return this.#leader?.nodeId ?? "";
+  #peers(): string[] {
+    const all = this.membership.members().map(({ nodeId }) => nodeId);
+    return all.filter((nodeId) => nodeId !== this.#nodeId);
   }
 
   // ---- what Consul shows
@@ -297,35 +313,8 @@ class ClusterNode implements ClusterPlacement {
   }
 
   #shown(stored: Stored | undefined): void {
-    if (stored !== undefined) this.#read(stored);
-    void this.#coordinator?.shown(stored);
-  }
-
-  #read(stored: Stored): void {
-    try {
-      this.placement.adopt(decodeTable(stored.bytes, this.#options.shardCount));
-    } catch (error) {
-      this.#stats.corrupt += 1;
-      this.#options.log.error({ error }, "the placement table cannot be read; the one before it stays");
-    }
-  }
-
-  /** A change was missed. */
-  #refresh(): void {
-    const { store, clock, settings, random } = this.#options;
-    if (this.#refreshing || this.#phase !== "joined") return;
-    this.#refreshing = true;
-    const waitMs = this.#refreshedAtMs + settings.refreshMs * (1 + random.next()) - clock.monotonicMs();
-    this.#refreshTimer = clock.after(Math.max(0, waitMs), async () => {
-      this.#refreshedAtMs = clock.monotonicMs();
-      try {
-        const stored = await store.read("placement");
-        if (stored !== undefined && this.#phase === "joined") this.#read(stored);
-      } catch (error) {
-        this.#options.log.debug({ error }, "the placement table could not be read");
-      }
-      this.#refreshing = false;
-    });
+    if (stored !== undefined) this.#copy.shown(stored);
+    void this.#succession.coordinator?.shown(stored);
   }
 
   // ---- time
@@ -333,7 +322,8 @@ class ClusterNode implements ClusterPlacement {
   #tick(): void {
     const { clock, control, settings } = this.#options;
     const nowMs = clock.monotonicMs();
-    this.#vigil.observe(this.#leaderId, this.#coordinator !== undefined);
+    const { leaderId, coordinator } = this.#succession;
+    this.#vigil.observe(leaderId, coordinator !== undefined);
     if (control.connected) {
       const second = nowMs - this.#beatAtMs >= settings.beatEveryMs;
       if (second) {
@@ -342,110 +332,17 @@ class ClusterNode implements ClusterPlacement {
         this.#remind();
       }
       for (const nodeId of this.#vigil.suspects(second)) this.#broadcast({ suspect: { nodeId } });
-      if (this.#coordinator !== undefined) this.#rule(second);
-      else this.#elect(nowMs);
+      if (coordinator !== undefined) this.#succession.rule(second);
+      else this.#succession.elect();
     }
-    this.#coordinator?.tick();
+    coordinator?.tick();
     this.#timer = clock.after(settings.tickMs, () => this.#tick());
   }
 
   #beat(): void {
     const { table } = this.placement;
     const beat = { version: table?.version ?? 0, digest: table?.digest ?? 0, ...this.#condition() };
-    for (const hearer of this.#vigil.hearers(this.#leaderId)) this.#send(hearer, { beat });
-  }
-
-  // ---- the coordinator's part
-
-  #rule(second: boolean): void {
-    const { gone, kept, changed } = this.#vigil.rule();
-    if (!changed && !second) return;
-    const term = this.#coordinator?.term ?? 0;
-    this.#leader = { term, nodeId: this.#nodeId };
-    this.#broadcast({
-      lead: { term, version: this.placement.table?.version ?? 0, gone: [...gone], kept: [...kept] },
-    });
-  }
-
-  #elect(nowMs: number): void {
-    const { settings } = this.#options;
-    const leader = this.#leaderId;
-    if (!this.#vigil.isDown(leader)) {
-      this.#leaderlessSinceMs = undefined;
-      return;
-    }
-    this.#leaderlessSinceMs ??= nowMs;
-    // The first in line of those who stay.
-    const order = this.#candidates()
-      .filter(({ nodeId }) => nodeId !== leader && !this.#vigil.isSuspected(nodeId))
-      .sort((a, b) => Number(a.draining) - Number(b.draining) || (a.nodeId < b.nodeId ? -1 : 1));
-    const rank = order.findIndex(({ nodeId }) => nodeId === this.#nodeId);
-    if (rank < 0 || this.#taking || nowMs - this.#leaderlessSinceMs < rank * settings.electionStepMs) return;
-    this.#taking = true;
-    void this.#take(leader)
-      .catch((error) =>
-        this.#options.log.warn({ error: toMadangError(error) }, "no coordinator, and Consul does not answer"),
-      )
-      .finally(() => {
-        this.#taking = false;
-      });
-  }
-
-  /** The key changes hands by its version, not by a session: those take twice their time to live to end. */
-  async #take(dead: string): Promise<void> {
-    const { store } = this.#options;
-    const stored = await store.read("coordinator");
-    const value = stored && decodeCoordinator(stored.bytes);
-    if (value !== undefined && value.nodeId !== dead && value.nodeId !== this.#nodeId) {
-      this.#follow(value); // somebody was faster
-      this.#vigil.observe(value.nodeId, false);
-      if (!this.#vigil.isDown(value.nodeId)) return;
-    }
-    const term = Math.max(value?.term ?? 0, this.#leader?.term ?? 0) + 1;
-    const version = await store.write("coordinator", encodeValue({ term, nodeId: this.#nodeId }), stored?.version ?? 0);
-    if (version !== undefined && this.#phase === "joined") this.#lead({ term, version }, dead);
-  }
-
-  #lead(key: { readonly term: number; readonly version: number }, dead: string): void {
-    const { shardCount, settings, clock, store, log } = this.#options;
-    log.info({ term: key.term }, "this node is the coordinator now");
-    this.#stats.elections += 1;
-    this.#follow({ term: key.term, nodeId: this.#nodeId });
-    this.#vigil.observe(this.#nodeId, true);
-    this.#vigil.beginRuling(dead);
-    this.#coordinator = new Coordinator(key, {
-      nodeId: this.#nodeId,
-      shardCount,
-      settings,
-      clock,
-      store,
-      log,
-      stats: this.#stats,
-      candidates: () => this.#candidates(),
-      peers: () =>
-        this.membership
-          .members()
-          .map(({ nodeId }) => nodeId)
-          .filter((nodeId) => nodeId !== this.#nodeId),
-      ownReport: () => this.#report(this.#coordinator?.term ?? key.term),
-      send: (to, body) => this.#send(to, body),
-      broadcast: (body) => this.#broadcast(body),
-      adopt: (table) => void this.placement.adopt(table),
-      deposed: (by) => {
-        log.info({ term: by?.term, by: by?.nodeId }, "another node is the coordinator");
-        this.#coordinator = undefined;
-        if (by !== undefined) this.#follow(by);
-      },
-    });
-    this.#rule(true);
-  }
-
-  #follow(leader: CoordinatorValue | undefined): void {
-    if (leader === undefined) return;
-    this.#leader = leader;
-    this.#leaderlessSinceMs = undefined;
-    this.#vigil.follow(leader.nodeId);
-    if (leader.nodeId !== this.#nodeId && this.#phase === "joined") this.#remindSoon();
+    for (const hearer of this.#vigil.hearers(this.#succession.leaderId)) this.#send(hearer, { beat });
   }
 
   // ---- messages out
@@ -471,7 +368,7 @@ class ClusterNode implements ClusterPlacement {
   }
 
   #remind(): void {
-    const leader = this.#leaderId;
+    const leader = this.#succession.leaderId;
     const { released, lost } = this.placement.reminders();
     const serving = this.placement.takeServing();
     if (leader === "" || this.#phase !== "joined") return;
@@ -487,7 +384,7 @@ class ClusterNode implements ClusterPlacement {
     const { table } = this.placement;
     return {
       term,
-      highestTerm: this.#leader?.term ?? 0,
+      highestTerm: this.#succession.term,
       version: table?.version ?? 0,
       digest: table?.digest ?? 0,
       epochs: [...this.placement.seen],
@@ -535,7 +432,7 @@ class ClusterNode implements ClusterPlacement {
     else if (body === "greeting" && greeting != null) this.#greeted(from, greeting);
     else if (body === "order" && order != null) this.#ordered(from, order);
     else if (body === "pong" || body === "orderReply") return;
-    else if (this.membership.knows(from) || from === this.#leaderId) this.#heard(from, message);
+    else if (this.membership.knows(from) || from === this.#succession.leaderId) this.#heard(from, message);
     else this.#stats.dropped.stranger += 1;
   }
 
@@ -546,7 +443,7 @@ class ClusterNode implements ClusterPlacement {
       case "beat":
         if (beat == null) return;
         this.#vigil.beat(from, beat);
-        this.#coordinator?.compare(beat.version, beat.digest);
+        this.#succession.coordinator?.compare(beat.version, beat.digest);
         return;
       case "lead":
         if (lead != null) this.#led(from, lead.term, lead.version, lead.gone, lead.kept);
@@ -561,24 +458,19 @@ class ClusterNode implements ClusterPlacement {
         if (survey != null) this.#send(from, { surveyReply: this.#report(survey.term) });
         return;
       case "surveyReply":
-        if (surveyReply != null) this.#coordinator?.surveyed(from, surveyReply);
+        if (surveyReply != null) this.#succession.coordinator?.surveyed(from, surveyReply);
         return;
       case "beginHandoff":
         if (beginHandoff?.tenures == null) return;
-        if (beginHandoff.term < (this.#leader?.term ?? 0)) this.#stats.dropped.stale += 1;
+        if (beginHandoff.term < this.#succession.term) this.#stats.dropped.stale += 1;
         else this.placement.handOff(beginHandoff.tenures);
         return;
       case "handoffDone":
         this.#handoffDone(from, handoffDone?.tenures);
         return;
-      case "delta": {
-        const { table } = this.placement;
-        if (delta == null || delta.version <= (table?.version ?? 0)) return;
-        const next = table && applyDelta(table, delta);
-        if (next === undefined) this.#refresh();
-        else this.placement.adopt(next);
+      case "delta":
+        if (delta != null) this.#copy.changed(delta);
         return;
-      }
       case "lost":
         if (lost != null) this.#lost(from, lost.tenures, lost.highestEpochs);
         return;
@@ -591,36 +483,27 @@ class ClusterNode implements ClusterPlacement {
   }
 
   #led(from: string, term: number, version: number, gone: readonly string[], kept: readonly string[]): void {
-    if (term < (this.#leader?.term ?? 0)) {
-      this.#stats.dropped.stale += 1;
-      return;
-    }
-    if (this.#coordinator !== undefined) {
-      if (term === this.#coordinator.term) return; // one of the two does not hold the key, and finds out
-      this.#coordinator.close();
-      this.#coordinator = undefined;
-    }
-    if (from !== this.#leader?.nodeId || term !== this.#leader.term) {
-      this.#follow({ term, nodeId: from });
-      this.#beat(); // so that a new coordinator hears of this node at once
-    }
+    const heard = this.#succession.led(from, term);
+    if (heard === "stale") this.#stats.dropped.stale += 1;
+    if (heard === "stale" || heard === "disputed") return;
+    if (heard === "new") this.#beat(); // so that a new coordinator hears of this node at once
     this.membership.ruled(
       gone.filter((nodeId) => nodeId !== this.#nodeId),
       kept,
     );
-    if (version > (this.placement.table?.version ?? 0)) this.#refresh();
+    if (version > this.#copy.version) this.#copy.refresh();
   }
 
   #handoffDone(from: string, tenures: Tenures | null | undefined): void {
-    if (tenures != null) this.#coordinator?.handoffDone(from, tenures);
+    if (tenures != null) this.#succession.coordinator?.handoffDone(from, tenures);
   }
 
   #serving(tenures: Tenures | null | undefined): void {
-    if (tenures != null) this.#coordinator?.serving(tenures);
+    if (tenures != null) this.#succession.coordinator?.serving(tenures);
   }
 
   #lost(from: string, tenures: Tenures | null | undefined, highestEpochs: readonly number[]): void {
-    if (tenures != null) this.#coordinator?.lost(from, tenures, highestEpochs);
+    if (tenures != null) this.#succession.coordinator?.lost(from, tenures, highestEpochs);
   }
 
   #greeted(
@@ -640,6 +523,7 @@ class ClusterNode implements ClusterPlacement {
   // ---- an operator's orders
 
   #ordered(from: string, { number, move, drain }: Order): void {
+    const { coordinator } = this.#succession;
     const reply = (error?: MadangError) =>
       this.#send(from, { orderReply: { number, code: error?.code ?? "", message: error?.message ?? "" } });
     const done = (promise: Promise<void>) =>
@@ -654,12 +538,12 @@ class ClusterNode implements ClusterPlacement {
           if (!empty) throw clusterErrors.NOT_DRAINED();
         }),
       );
-    } else if (this.#coordinator === undefined) reply(clusterErrors.NOT_COORDINATOR());
+    } else if (coordinator === undefined) reply(clusterErrors.NOT_COORDINATOR());
     else if (move == null) reply(clusterErrors.NOT_MOVED({ message: "this order is not known to this version" }));
     else {
       const to = this.#candidates().find(({ nodeId }) => nodeId === move.to || nameOf(nodeId) === move.to);
       if (to === undefined) reply(clusterErrors.NO_SUCH_NODE());
-      else void done(this.#coordinator.move(move.shard, to.nodeId, move.force));
+      else void done(coordinator.move(move.shard, to.nodeId, move.force));
     }
   }
 }

@@ -10,16 +10,18 @@
 import type { SurveyReply, Tenures } from "../../proto/index.ts";
 import { type Clock, pause } from "../clock.ts";
 import { toMadangError } from "../errors.ts";
-import { EPOCH_MAX } from "../fence.ts";
+import { isEpoch } from "../fence.ts";
 import type { Logger } from "../logger.ts";
-import { type Candidate, type Move as Planned, plan } from "./balance.ts";
+import { type Candidate, plan } from "./balance.ts";
 import { clusterErrors } from "./errors.ts";
+import { Handoffs } from "./handoffs.ts";
 import type { ControlBody } from "./messages.ts";
 import type { ShardOwner } from "./port.ts";
-import { type Report, recoverTable } from "./recover.ts";
+import { recoverTable } from "./recover.ts";
 import type { PlacementSettings } from "./settings.ts";
 import type { PlacementStats } from "./stats.ts";
 import type { PlacementStore, Stored } from "./store.ts";
+import { type FullReport, Survey } from "./survey.ts";
 import { changeTable, decodeTable, deltaBetween, type ShardChange, type ShardTable } from "./table.ts";
 import { type CoordinatorValue, decodeCoordinator, encodeValue } from "./values.ts";
 
@@ -35,8 +37,8 @@ export interface CoordinatorOptions {
   candidates(): readonly Candidate[];
   /** Whom to ask, beside this node itself. */
   peers(): readonly string[];
-  /** What this node itself knows. */
-  ownReport(): SurveyReply;
+  /** What this node itself knows, for the survey of this term. */
+  ownReport(term: number): SurveyReply;
   send(to: string, body: ControlBody): void;
   broadcast(body: ControlBody): void;
   /** A new table stands. */
@@ -52,28 +54,6 @@ export interface Key {
 }
 
 type Phase = "recovering" | "working" | "halted" | "closed";
-
-interface Handoff {
-  readonly from: string;
-  readonly epoch: number;
-  readonly startedAtMs: number;
-  to: string;
-  sentAtMs: number;
-}
-
-/** Given away, and not served yet. */
-interface Arriving {
-  readonly epoch: number;
-  /** When its owner was asked to hand it off; undefined where nobody was. */
-  readonly askedAtMs: number | undefined;
-  /** It is waited for no longer. */
-  readonly untilMs: number;
-}
-
-interface FullReport extends Report {
-  readonly highestTerm: number;
-  readonly released: Tenures;
-}
 
 type Cause = keyof PlacementStats["moves"];
 
@@ -99,21 +79,21 @@ const MOVE_GRACE_MS = 5_000;
 
 export class Coordinator {
   readonly #options: CoordinatorOptions;
-  readonly #handoffs = new Map<number, Handoff>();
-  readonly #arriving = new Map<number, Arriving>();
+  readonly #handoffs: Handoffs;
+  readonly #survey: Survey;
   readonly #waiters = new Map<number, Waiter>();
-  readonly #reports = new Map<string, SurveyReply>();
   #pending = new Map<number, Pending>();
   #key: Key;
   #phase: Phase = "recovering";
   #table: ShardTable | undefined;
   #tableVersion = 0;
   #writing = false;
-  #surveyed: (() => void) | undefined;
 
   constructor(key: Key, options: CoordinatorOptions) {
     this.#key = key;
     this.#options = options;
+    this.#handoffs = new Handoffs({ ...options, term: () => this.term });
+    this.#survey = new Survey({ ...options, surveyMs: options.settings.surveyMs });
     void this.#recover();
   }
 
@@ -131,7 +111,7 @@ export class Coordinator {
 
   close(): void {
     this.#phase = "closed";
-    this.#surveyed?.();
+    this.#survey.close();
     for (const { reject } of this.#waiters.values()) reject(clusterErrors.NOT_COORDINATOR());
     this.#waiters.clear();
   }
@@ -148,7 +128,6 @@ export class Coordinator {
   async #recover(): Promise<void> {
     this.#become("recovering");
     this.#handoffs.clear();
-    this.#arriving.clear();
     this.#pending.clear();
     const reports = await this.#untilRecovered();
     this.#become("working");
@@ -181,7 +160,7 @@ export class Coordinator {
     const { store, shardCount, settings, stats, clock, log } = this.#options;
     if (!(await this.#holdsKey())) return undefined;
     // Asked before the table is read: nobody can know of more than is read then, unless Consul's data went back.
-    const reports = await this.#survey();
+    const reports = await this.#survey.ask(this.term);
     const highestTerm = Math.max(...reports.map(({ highestTerm }) => highestTerm));
     if (highestTerm > this.term && !(await this.#takeKey(this.#key.version, highestTerm + 1))) return undefined;
     const stored = await store.read("placement");
@@ -225,41 +204,8 @@ export class Coordinator {
     }));
   }
 
-  async #survey(): Promise<FullReport[]> {
-    const { nodeId, clock, settings, broadcast, peers, ownReport, shardCount } = this.#options;
-    this.#reports.clear();
-    const asked = peers();
-    broadcast({ survey: { term: this.term } });
-    if (asked.length > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = clock.after(settings.surveyMs, resolve);
-        this.#surveyed = () => {
-          if (this.#phase !== "closed" && !asked.every((peer) => this.#reports.has(peer))) return;
-          timer.cancel();
-          resolve();
-        };
-        this.#surveyed();
-      });
-      this.#surveyed = undefined;
-    }
-    this.#reports.set(nodeId, ownReport());
-    return [...this.#reports]
-      .filter(([, { epochs }]) => epochs.length === shardCount && epochs.every(isEpoch))
-      .map(([from, { version, digest, epochs, held, released, highestTerm }]) => ({
-        nodeId: from,
-        version,
-        digest,
-        epochs,
-        highestTerm,
-        held: new Map(held?.shards.map((shard, at) => [shard, held.epochs[at] ?? 0])),
-        released: released ?? { shards: [], epochs: [] },
-      }));
-  }
-
   surveyed(from: string, reply: SurveyReply): void {
-    if (reply.term !== this.term) return;
-    this.#reports.set(from, reply);
-    this.#surveyed?.();
+    if (reply.term === this.term) this.#survey.heard(from, reply);
   }
 
   // ---- the key (C1)
@@ -315,11 +261,7 @@ export class Coordinator {
   }
 
   #moved(shard: number, owner: ShardOwner): void {
-    const { clock, settings } = this.#options;
-    const askedAtMs = this.#handoffs.get(shard)?.startedAtMs;
-    const untilMs = clock.monotonicMs() + settings.arrivalMs;
-    this.#handoffs.delete(shard);
-    this.#arriving.set(shard, { epoch: owner.epoch, askedAtMs, untilMs });
+    this.#handoffs.given(shard, owner);
     const waiter = this.#waiters.get(shard);
     if (waiter === undefined) return;
     this.#waiters.delete(shard);
@@ -393,7 +335,9 @@ export class Coordinator {
   tick(): void {
     if (this.#phase !== "working") return;
     const nowMs = this.#options.clock.monotonicMs();
-    this.#tendHandoffs(new Set(this.#options.candidates().map(({ nodeId }) => nodeId)), nowMs);
+    const here = new Set(this.#options.candidates().map(({ nodeId }) => nodeId));
+    const stuck = this.#handoffs.tend(here, (shard) => this.#pending.has(shard));
+    for (const { shard, to, cause } of stuck) this.#change(shard, to, cause);
     for (const [shard, { untilMs, reject }] of this.#waiters) {
       if (nowMs < untilMs) continue;
       this.#waiters.delete(shard);
@@ -410,63 +354,20 @@ export class Coordinator {
     const here = new Set(nodes.map(({ nodeId }) => nodeId));
     // As it will be when all that has begun is done.
     const owners = table.owners.map(({ nodeId }, shard) => {
-      const to = this.#pending.get(shard)?.to ?? this.#handoffs.get(shard)?.to;
+      const to = this.#pending.get(shard)?.to ?? this.#handoffs.targetOf(shard);
       return to !== undefined && here.has(to) ? to : nodeId;
     });
     const { orphans, moves } = plan(owners, nodes, this.#options.settings.unfairShare);
     for (const { shard, to } of orphans) this.#change(shard, to, "orphans");
     const underWay = (shard: number) => this.#handoffs.has(shard) || this.#pending.has(shard);
-    const room = Math.max(0, this.#options.settings.movesAtOnce - this.#onTheWay()); // (C6)
-    this.#begin(moves.filter(({ shard }) => !underWay(shard)).slice(0, room));
-  }
-
-  #onTheWay(): number {
-    const nowMs = this.#options.clock.monotonicMs();
-    let count = this.#handoffs.size;
-    for (const { untilMs } of this.#arriving.values()) if (nowMs < untilMs) count += 1;
-    return count;
+    const room = Math.max(0, this.#options.settings.movesAtOnce - this.#handoffs.onTheWay()); // (C6)
+    this.#handoffs.begin(moves.filter(({ shard }) => !underWay(shard)).slice(0, room), table.owners);
   }
 
   /** In the next write. */
   #change(shard: number, to: string, cause: Cause, aboveEpoch = 0): void {
     const owner = this.#table?.owners[shard];
     if (owner !== undefined) this.#pending.set(shard, { epoch: owner.epoch, to, cause, aboveEpoch });
-  }
-
-  #tendHandoffs(here: ReadonlySet<string>, nowMs: number): void {
-    const { settings } = this.#options;
-    const again: number[] = [];
-    for (const [shard, handoff] of this.#handoffs) {
-      if (this.#pending.has(shard)) continue;
-      const { from, to, startedAtMs, sentAtMs } = handoff;
-      if (!here.has(from)) this.#change(shard, to, "orphans");
-      else if (nowMs - startedAtMs >= settings.handoffMs) this.#change(shard, to, "overdue");
-      else if (nowMs - sentAtMs >= settings.handoffResendMs) again.push(shard);
-    }
-    this.#ask(again);
-  }
-
-  #begin(moves: readonly Planned[]): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    for (const { shard, to } of moves) {
-      const { nodeId: from, epoch } = (this.#table as ShardTable).owners[shard] as ShardOwner;
-      this.#handoffs.set(shard, { from, to, epoch, startedAtMs: nowMs, sentAtMs: nowMs });
-    }
-    this.#ask(moves.map(({ shard }) => shard));
-  }
-
-  /** One message an owner. */
-  #ask(shards: readonly number[]): void {
-    const byOwner = new Map<string, Tenures>();
-    for (const shard of shards) {
-      const handoff = this.#handoffs.get(shard) as Handoff;
-      handoff.sentAtMs = this.#options.clock.monotonicMs();
-      const tenures = byOwner.get(handoff.from) ?? { shards: [], epochs: [] };
-      tenures.shards.push(shard);
-      tenures.epochs.push(handoff.epoch);
-      byOwner.set(handoff.from, tenures);
-    }
-    for (const [owner, tenures] of byOwner) this.#options.send(owner, { beginHandoff: { term: this.term, tenures } });
   }
 
   // ---- what members tell
@@ -477,24 +378,14 @@ export class Coordinator {
     shards.forEach((shard, at) => {
       const owner = this.#table?.owners[shard];
       if (owner === undefined || owner.nodeId !== from || owner.epoch !== epochs[at]) return;
-      if (!this.#pending.has(shard)) this.#change(shard, this.#handoffs.get(shard)?.to ?? "", "handoffs");
+      if (!this.#pending.has(shard)) this.#change(shard, this.#handoffs.targetOf(shard) ?? "", "handoffs");
     });
     void this.#flush();
   }
 
-  serving({ shards, epochs }: Tenures): void {
+  serving(tenures: Tenures): void {
     if (this.#phase !== "working") return;
-    const { stats, clock } = this.#options;
-    shards.forEach((shard, at) => {
-      const arriving = this.#arriving.get(shard);
-      if (arriving === undefined || arriving.epoch !== epochs[at]) return;
-      this.#arriving.delete(shard);
-      if (arriving.askedAtMs === undefined) return;
-      const tookMs = clock.monotonicMs() - arriving.askedAtMs;
-      stats.handoffMs.count += 1;
-      stats.handoffMs.sum += tookMs;
-      stats.handoffMs.max = Math.max(stats.handoffMs.max, tookMs);
-    });
+    this.#handoffs.served(tenures);
     this.#plan(); // there is room for more
     void this.#flush();
   }
@@ -537,7 +428,8 @@ export class Coordinator {
   /** Resolves when the table says so. `to` is a node id. */
   move(shard: number, to: string, force: boolean): Promise<void> {
     const { candidates, clock, settings } = this.#options;
-    const owner = this.#table?.owners[shard];
+    const owners = this.#table?.owners ?? [];
+    const owner = owners[shard];
     if (this.#phase !== "working") return Promise.reject(clusterErrors.NOT_MOVED({ message: "no table stands yet" }));
     if (owner === undefined) return Promise.reject(clusterErrors.NO_SUCH_SHARD());
     if (!candidates().some(({ nodeId, takes, draining }) => nodeId === to && takes && !draining))
@@ -547,10 +439,9 @@ export class Coordinator {
     const untilMs = clock.monotonicMs() + settings.handoffMs + MOVE_GRACE_MS;
     return new Promise((resolve, reject) => {
       this.#waiters.set(shard, { to, untilMs, resolve, reject });
-      const handoff = this.#handoffs.get(shard);
       if (force) this.#change(shard, to, "forced");
-      else if (handoff !== undefined) handoff.to = to;
-      else this.#begin([{ shard, to }]);
+      else if (this.#handoffs.has(shard)) this.#handoffs.redirect(shard, to);
+      else this.#handoffs.begin([{ shard, to }], owners);
       void this.#flush();
     });
   }
@@ -572,8 +463,4 @@ export class Coordinator {
   #isWorking(): boolean {
     return this.#phase === "working";
   }
-}
-
-function isEpoch(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0 && value <= EPOCH_MAX;
 }
