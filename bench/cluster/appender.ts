@@ -22,7 +22,7 @@ import { stampedText } from "../texts.ts";
 import { openRing, translations } from "./ring.ts";
 
 export interface AppendOrder {
-  /** `<group>0`, `<group>1` …: other groups are other channels. */
+  /** `<way>-<group>0`, `<way>-<group>1` …: other groups are other channels. */
   readonly group: string;
   readonly channels: number;
   /** Records on their way at a time, of all channels together. */
@@ -98,7 +98,7 @@ function onLogs(logs: ChannelLogStore, fence: ShardFence, counts: Way["counts"])
               claimed.add(tenure.shard);
               await fence.claim(tenure);
             } else await fence.verify(tenure);
-            flow.log = await logs.open(`${group}${from + at}`, tenure, flow.events);
+            flow.log = await logs.open(`${way}-${group}${from + at}`, tenure, flow.events);
             flow.settled = flow.log.settled;
           }),
         );
@@ -185,7 +185,7 @@ async function bare(): Promise<Way> {
       let next = 0;
       const worker = async () => {
         while (flowing) {
-          const channel = `bare-${group}${next++ % channels}`;
+          const channel = `${way}-${group}${next++ % channels}`;
           const id = ++lastId;
           const params = [channel, Math.floor(id / 1_000), Long.fromNumber(id), cell];
           // A ring that is short of a core answers some with a time-out, and the house would send those again, too.

@@ -51,7 +51,7 @@ interface Run {
   readonly lateMs: readonly [number, number];
 }
 
-export async function latency({ environment, name, pairs }: World): Promise<Result[]> {
+export async function latency({ environment, name, pairs, warmUpShare }: World): Promise<Result[]> {
   const cluster = await startCluster({
     environment,
     name: `${name}_c`,
@@ -82,8 +82,8 @@ export async function latency({ environment, name, pairs }: World): Promise<Resu
         // Before a 1:1 begins, the database is asked whether both people exist: not all at once.
         for (let person = 0; person < PEOPLE; person++)
           await new Promise<void>((resolve) => madang.send(person, resolve));
-        for (const side of [madang, bare]) await highestRate(side, WARM_UP_MS);
-        await highestRate(relayed, RELAY_WARM_UP_MS);
+        for (const side of [madang, bare]) await highestRate(side, warmUpShare * WARM_UP_MS);
+        await highestRate(relayed, warmUpShare * RELAY_WARM_UP_MS);
         const ours = await highestRate(madang, HIGHEST_MS);
         const theirs = await highestRate(bare, HIGHEST_MS);
         const rate = Math.round(LOAD * ours);

@@ -36,7 +36,7 @@ interface Running {
   idleShare: number;
 }
 
-export async function nodes({ environment, name, pairs }: World): Promise<Result[]> {
+export async function nodes({ environment, name, pairs, warmUpShare }: World): Promise<Result[]> {
   const started = new Map<Side, Running>();
   try {
     let userIds: number[] | undefined;
@@ -49,7 +49,7 @@ export async function nodes({ environment, name, pairs }: World): Promise<Result
     }
     let highest = 0;
     for (const count of COUNTS)
-      highest = await warmUp((started.get(String(count) as Side) as Running).people, WARM_UP * count);
+      highest = await warmUp((started.get(String(count) as Side) as Running).people, warmUpShare * WARM_UP * count);
     const rate = (highest * LOAD) / 4;
     say(`  ${Math.round(rate)} messages a second and node`);
     await lookIdle([...started.values()]);

@@ -7,6 +7,8 @@ export interface World {
   readonly name: string;
   /** Runs of what is measured, each beside one of its baseline. */
   readonly pairs: number;
+  /** Of the warm-up that a measurement wants: 1, or less for a quick look. */
+  readonly warmUpShare: number;
   /** Runs `task` while the ring keeps off the core of what is measured: else its caches are the ring's, and its CPU is noise. */
   withRingAside<T>(task: () => Promise<T>): Promise<T>;
 }
