@@ -3,8 +3,8 @@
 //
 //   node --expose-gc dist/bench/cluster/main.js [scenario …] [--quick] [--pairs N] [--print] [--given]
 //
-// With scenarios named, only their rows are measured and written anew. --quick measures twice, after little warm-up: it shows that
-// all can be measured, and what is far off. --print writes nothing.
+// With scenarios named, only their rows are measured and written anew. --quick measures two pairs of runs in place of seven, after
+// little warm-up: it shows that all can be measured, and what is far off. --print writes nothing.
 // --given measures on the engines whose addresses are in the environment. BENCH_PROFILE=<folder> writes CPU profiles.
 
 import { randomBytes } from "node:crypto";
@@ -22,7 +22,6 @@ import { operations } from "./operations.ts";
 import { versionsOf } from "./versions.ts";
 import type { World } from "./world.ts";
 
-/** Pairs of runs, A B B A. */
 const whole = { pairs: 7, warmUpShare: 1 };
 const quick = { pairs: 2, warmUpShare: 0.25 };
 
@@ -54,6 +53,8 @@ async function main(): Promise<void> {
     throw new Error(`there is no scenario ${unknown}; there are ${Object.keys(scenarios).join(", ")}`);
   const { warmUpShare, ...wanted } = values.quick ? quick : whole;
   const pairs = Number(values.pairs ?? wanted.pairs);
+  if (!Number.isInteger(pairs) || pairs < 1)
+    throw new Error(`--pairs ${values.pairs}: it is a whole number, 1 or more`);
   const services = await startServices({
     given: values.given ? process.env : {},
     cassandraCompilers: "both", // as rings run elsewhere

@@ -1,6 +1,7 @@
 // The QuorumStore on a ring that speaks CQL: the tables claims, revocations and messages of docs/fence.md.
 //
-// (Q1) Nothing is repeated here, but what failed together with others (departures.ts): whoever asked insists. (Q2) Every read and write is at the quorum.
+// (Q1) Nothing is repeated here, but what failed together with others (departures.ts): whoever asked insists.
+// (Q2) Every read and write is at the quorum.
 // (Q3) Every write carries a stamp of its epoch; nothing here is ever written with a clock.
 
 import type { types } from "cassandra-driver";
