@@ -20,6 +20,7 @@ export interface StorageSettings {
   readonly requestsInFlightMax: number;
   readonly requestsWaitingMax: number;
   readonly requestsWaitingBytesMax: number;
+  readonly togetherAbove: number;
   readonly togetherWritesMax: number;
   readonly togetherBytesMax: number;
   readonly memberInFlightMin: number;
@@ -55,6 +56,7 @@ export const storageDefaults: StorageSettings = {
   requestsInFlightMax: 512, // reads and writes of the ring: enough to keep three members busy, and few enough that none is flooded
   requestsWaitingMax: 20_000, // behind those in flight: two or three seconds of work; beyond it callers are refused
   requestsWaitingBytesMax: 67_108_864, // or so many bytes of rows
+  togetherAbove: 16, // requests on their way above which appends share one; below, each has its own answer, and sooner
   togetherWritesMax: 8, // writes of one turn in one request to the ring: above ten partitions Cassandra warns
   togetherBytesMax: 4_096, // or so many bytes: above 5 KiB Cassandra warns, and above 50 it refuses; a larger write leaves alone
   memberInFlightMin: 32, // requests without an answer at a member before another is asked in its place: a calm node has a handful

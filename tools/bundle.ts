@@ -42,7 +42,6 @@ await build({
   target: "node20",
   external,
   banner: { js: banner },
-  keepNames: true,
   sourcemap: true,
   logLevel: "warning",
 });

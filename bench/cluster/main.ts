@@ -15,6 +15,7 @@ import { type Result, say } from "../measure.ts";
 import { LOAD_CPU, pin, unpin } from "../processes.ts";
 import { type Place, table, writeResults } from "../report.ts";
 import { appends } from "./appends.ts";
+import { autogroups } from "./autogroups.ts";
 import { calls } from "./calls.ts";
 import { latency } from "./latency.ts";
 import { nodes } from "./nodes.ts";
@@ -55,6 +56,8 @@ async function main(): Promise<void> {
   const pairs = Number(values.pairs ?? wanted.pairs);
   if (!Number.isInteger(pairs) || pairs < 1)
     throw new Error(`--pairs ${values.pairs}: it is a whole number, 1 or more`);
+  if (autogroups() === "1")
+    tell("cores are shared by session here, not by thread: latencies say more with kernel.sched_autogroup_enabled=0");
   const services = await startServices({
     given: values.given ? process.env : {},
     cassandraCompilers: "both", // as rings run elsewhere
@@ -91,7 +94,11 @@ async function main(): Promise<void> {
     }
     process.stdout.write(`${table(results)}\n`);
     tell("done");
-    if (!values.print) await writeResults(results, { ...place, beside: await versionsOf(environment) });
+    if (!values.print)
+      await writeResults(results, {
+        ...place,
+        beside: { ...(await versionsOf(environment)), sched_autogroup_enabled: autogroups() },
+      });
   } finally {
     await services.stop();
   }

@@ -28,7 +28,8 @@ function clientThat(answer: () => Promise<object>) {
       return answer();
     },
   };
-  const members = { preferred: () => undefined };
+  const place = { routingKey: Buffer.from("g1"), token: Buffer.from("g1") };
+  const members = { preferred: () => undefined, place: () => place };
   const connected = { driver, counters: new RingCounters(), localDataCenter: "near", members } as unknown as Connected;
   return { asked, options, client: new CqlClient(connected, storageDefaults, systemClock) };
 }

@@ -7,6 +7,7 @@ import type { RingStats } from "../stores.ts";
 import { Admission } from "./admission.ts";
 import type { Connected, RingCounters } from "./connect.ts";
 import { Departures } from "./departures.ts";
+import type { Place, PreferredMembers } from "./preferred-members.ts";
 import { routingKeyOf } from "./routing-key.ts";
 
 export type Value = string | number | Buffer;
@@ -23,6 +24,8 @@ export interface Write {
   readonly statements: readonly Statement[];
   /** Of the values that are written. */
   readonly bytes: number;
+  /** Somebody waits for its end, and nobody for that of what could leave with it: see departures.ts. */
+  readonly awaited?: boolean;
 }
 
 export interface Paging {
@@ -48,7 +51,6 @@ type Traffic = Omit<RingStats, "verifyReads" | "tenuresLost" | "batches" | "batc
 
 /** Also what is written: it carries its timestamp with it, and lands twice as it lands once. */
 const MAY_BE_REPEATED = { prepare: true, isIdempotent: true } as const;
-const BATCH = { ...MAY_BE_REPEATED, logged: false } as const;
 
 export class CqlClient {
   readonly #driver: Client;
@@ -56,6 +58,7 @@ export class CqlClient {
   readonly #localDataCenter: string;
   readonly #admission: Admission;
   readonly #departures: Departures;
+  readonly #members: PreferredMembers;
   readonly #settings: StorageSettings;
 
   constructor(
@@ -68,27 +71,37 @@ export class CqlClient {
     this.#localDataCenter = localDataCenter;
     this.#admission = new Admission(settings);
     this.#departures = new Departures({
-      send: (statements) => this.#send(statements),
-      memberFor: (partition) => members.preferred(driver.keyspace, routingKeyOf(partition)),
+      send: (statements, place) => this.#send(statements, place),
+      placeOf: (partition) => this.placeOf(partition),
+      memberFor: (place) => members.preferred(driver.keyspace, place),
+      inFlight: () => this.#admission.inFlight,
       limits: settings,
       clock,
     });
+    this.#members = members;
     this.#settings = settings;
+  }
+
+  /** For who asks the same partition again and again. */
+  placeOf(partition: readonly Value[]): Place {
+    return this.#members.place(routingKeyOf(partition));
   }
 
   /** All rows, over as many answers as it takes: all of them, or an error. */
   read(statement: Statement, paging: Paging): Promise<types.Row[]> {
-    return this.#read(statement, paging, (request) => this.#admission.run(0, request));
+    return this.#read(statement, MAY_BE_REPEATED, paging, (request) => this.#admission.run(0, request));
   }
 
   /** Does not wait behind others (A2). For rows that are few and small. */
-  readUrgently(statement: Statement): Promise<types.Row[]> {
+  readUrgently(statement: Statement, place?: Place): Promise<types.Row[]> {
     const paging = { rowsFirst: this.#settings.pageRowsMax, bytesOf: () => 0 };
-    return this.#read(statement, paging, (request) => this.#admission.urgent(request));
+    const how = place === undefined ? MAY_BE_REPEATED : { ...MAY_BE_REPEATED, ...place };
+    return this.#read(statement, how, paging, (request) => this.#admission.urgent(request));
   }
 
   async #read(
     { query, params }: Statement,
+    how: object,
     { rowsFirst, rowsMax, bytesOf }: Paging,
     admit: (request: () => Promise<types.ResultSet>) => Promise<types.ResultSet>,
   ): Promise<types.Row[]> {
@@ -98,8 +111,7 @@ export class CqlClient {
     let fetchSize = rowsFirst;
     let pageState: string | undefined;
     for (;;) {
-      const options =
-        pageState === undefined ? { ...MAY_BE_REPEATED, fetchSize } : { ...MAY_BE_REPEATED, fetchSize, pageState };
+      const options = pageState === undefined ? { ...how, fetchSize } : { ...how, fetchSize, pageState };
       const page = await admit(() => this.#execute(query, params, options));
       for (const row of page.rows) rows.push(row);
       pageState = page.pageState ?? undefined;
@@ -119,11 +131,12 @@ export class CqlClient {
     return this.#admission.run(write.bytes, () => this.#departures.leave(write), written);
   }
 
-  #send(statements: readonly Statement[]): Promise<unknown> {
+  #send(statements: readonly Statement[], { routingKey, token }: Place): Promise<unknown> {
+    const how = { prepare: true, isIdempotent: true, logged: false, routingKey, token };
     const [only] = statements;
-    if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, MAY_BE_REPEATED);
+    if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, how);
     this.#counters.requests += 1;
-    return this.#driver.batch(statements as Statement[], BATCH);
+    return this.#driver.batch(statements as Statement[], how);
   }
 
   /** (A2) */

@@ -3,34 +3,39 @@ import { createVirtualClock } from "../../runtime/index.ts";
 import type { Write } from "./client.ts";
 import { Departures } from "./departures.ts";
 
-const limits = { togetherWritesMax: 3, togetherBytesMax: 1_000 };
+const limits = { togetherAbove: 2, togetherWritesMax: 3, togetherBytesMax: 1_000 };
 
 /** Of the partition with this name, whose first letter is the member that has it. */
-function writeOf(name: string, { rows = 1, bytes = 10 } = {}): Write {
+function writeOf(name: string, { rows = 1, bytes = 10, awaited = false } = {}): Write {
   const statements = Array.from({ length: rows }, (_, i) => ({ query: `${name}${i || ""}`, params: [] }));
-  return { partition: [name], statements, bytes };
+  return { partition: [name], statements, bytes, awaited };
 }
 
 /** A ring whose members refuse what `refuses` says, and answer when `answer` is called, or at once. */
-function make(refuses: (request: string) => boolean = () => false) {
+function make(refuses: (request: string) => boolean = () => false, inFlight = 100) {
   const clock = createVirtualClock();
   const members = new Map<string, object>();
   const requests: string[] = [];
   const departures = new Departures({
-    async send(statements) {
+    async send(statements, { routingKey }) {
       const request = statements.map(({ query }) => query).join(" ");
+      expect(request.startsWith(`${routingKey}`)).toBe(true);
       requests.push(request);
       if (refuses(request)) throw new Error(`no quorum for ${request}`);
       return request;
     },
-    memberFor([name]) {
-      const member = `${name}`.charAt(0);
+    placeOf([name]) {
+      if (`${name}`.startsWith("!")) throw new Error("the driver knows no ring");
+      return { routingKey: Buffer.from(`${name}`), token: Buffer.from(`${name}`) };
+    },
+    memberFor({ token }) {
+      const member = `${token}`.charAt(0);
       if (member === "?") return undefined;
-      if (member === "!") throw new Error("the driver knows no ring");
       const known = members.get(member) ?? {};
       members.set(member, known);
       return known;
     },
+    inFlight: () => inFlight,
     limits,
     clock,
   });
@@ -49,6 +54,22 @@ describe("writes of one turn", () => {
     await second;
     expect(requests).toEqual(["a1 a2", "a3"]);
     expect(departures.together).toBe(2);
+  });
+
+  it("of which somebody waits for some: those leave at once and alone, while little is on its way", async () => {
+    const calm = make(undefined, limits.togetherAbove);
+    const all = ["a1", "a2"].map((name) => calm.departures.leave(writeOf(name, { awaited: true })));
+    expect(calm.requests).toEqual(["a1", "a2"]);
+    all.push(calm.departures.leave(writeOf("a3")), calm.departures.leave(writeOf("a4")));
+    await calm.clock.settle();
+    await Promise.all(all);
+    expect(calm.requests).toEqual(["a1", "a2", "a3 a4"]);
+
+    const busy = make(undefined, limits.togetherAbove + 1);
+    const both = ["a1", "a2"].map((name) => busy.departures.leave(writeOf(name, { awaited: true })));
+    await busy.clock.settle();
+    await Promise.all(both);
+    expect(busy.requests).toEqual(["a1 a2"]);
   });
 
   it("leave by the member that has them, and together where nobody knows who has", async () => {

@@ -7,23 +7,30 @@
 //      slowest of it is what all of it waits for.
 // (W3) A request of several that fails is opened: each write leaves again, alone, and succeeds or fails for itself. A partition
 //      without a quorum is nobody else's trouble.
+// (W4) What somebody waits for leaves at once and alone while little is on its way: then its answer is worth more than a request.
 
 import type { Clock } from "../../runtime/index.ts";
 import type { StorageSettings } from "../settings.ts";
 import type { Statement, Value, Write } from "./client.ts";
+import type { Place } from "./preferred-members.ts";
 
-type Limits = Pick<StorageSettings, "togetherWritesMax" | "togetherBytesMax">;
+type Limits = Pick<StorageSettings, "togetherAbove" | "togetherWritesMax" | "togetherBytesMax">;
 
 export interface DeparturesParts {
-  /** One statement, or an unlogged batch. */
-  send(statements: readonly Statement[]): Promise<unknown>;
+  /** One statement, or an unlogged batch, to who has `place`. */
+  send(statements: readonly Statement[], place: Place): Promise<unknown>;
+  /** Both of these throw while the driver knows no ring: then that write fails, and no other. */
+  placeOf(partition: readonly Value[]): Place;
   /** The member that a partition is asked of while all is well; undefined while nobody knows. */
-  memberFor(partition: readonly Value[]): object | undefined;
+  memberFor(place: Place): object | undefined;
+  /** Requests that are on their way to the ring, this one among them. */
+  inFlight(): number;
   readonly limits: Limits;
   readonly clock: Pick<Clock, "soon">;
 }
 
 interface Leaving {
+  readonly place: Place;
   readonly statements: readonly Statement[];
   resolve(answer: unknown): void;
   reject(error: unknown): void;
@@ -52,14 +59,16 @@ export class Departures {
     this.#parts = parts;
   }
 
-  leave({ partition, statements, bytes }: Write): Promise<unknown> {
-    const { limits, memberFor } = this.#parts;
+  leave({ partition, statements, bytes, awaited = false }: Write): Promise<unknown> {
+    const { limits, placeOf, memberFor, inFlight } = this.#parts;
     const size = bytes + statements.length * STATEMENT_BYTES;
-    if (size > limits.togetherBytesMax) return this.#parts.send(statements);
     return new Promise((resolve, reject) => {
-      const parcel = this.#parcelFor(memberFor(partition) ?? this.#anywhere);
+      const leaving = { place: placeOf(partition), statements, resolve, reject };
+      if (size > limits.togetherBytesMax || (awaited && inFlight() <= limits.togetherAbove))
+        return this.#sendAlone(leaving); // (W4)
+      const parcel = this.#parcelFor(memberFor(leaving.place) ?? this.#anywhere);
       if (parcel.bytes + size > limits.togetherBytesMax) this.#send(parcel);
-      parcel.writes.push({ statements, resolve, reject });
+      parcel.writes.push(leaving);
       parcel.bytes += size;
       if (parcel.writes.length >= limits.togetherWritesMax) this.#send(parcel);
     });
@@ -95,7 +104,8 @@ export class Departures {
     if (first === undefined) return;
     if (writes.length === 1) return this.#sendAlone(first);
     this.together += writes.length;
-    this.#parts.send(writes.flatMap(({ statements }) => statements)).then(
+    const statements = writes.flatMap((write) => write.statements);
+    this.#parts.send(statements, first.place).then(
       (answer) => {
         for (const { resolve } of writes) resolve(answer);
       },
@@ -105,7 +115,7 @@ export class Departures {
     );
   }
 
-  #sendAlone({ statements, resolve, reject }: Leaving): void {
-    this.#parts.send(statements).then(resolve, reject);
+  #sendAlone({ place, statements, resolve, reject }: Leaving): void {
+    this.#parts.send(statements, place).then(resolve, reject);
   }
 }

@@ -36,6 +36,7 @@ function ringOf(names: string) {
   const lists = new Map<string, Member[]>();
   const client = {
     options: { localDataCenter: "near" },
+    metadata: { newToken: (key: Buffer) => key },
     getReplicas(keyspace: string, key: Buffer) {
       if (keyspace === "unknown") return null;
       const list = lists.get(`${key}`) ?? [...`${key}`].map((name) => members.get(name) as Member);
@@ -56,10 +57,17 @@ function ringOf(names: string) {
     policy(name: string) {
       const policy = new PreferredMembers(name, IN_FLIGHT_MIN);
       policy.init(client as unknown as Client, hosts as unknown as HostMap, () => {});
-      const preferred = (key: string, keyspace = "known") => policy.preferred(keyspace, Buffer.from(key))?.address;
+      const preferred = (key: string, keyspace = "known") =>
+        policy.preferred(keyspace, policy.place(Buffer.from(key)))?.address;
       const plan = (key?: string, keyspace = "known"): string => {
         const options =
-          key === undefined ? null : { getRoutingKey: () => Buffer.from(key), getKeyspace: () => undefined };
+          key === undefined
+            ? null
+            : {
+                getRoutingKey: () => Buffer.from(key),
+                getKeyspace: () => undefined,
+                getRawQueryOptions: () => ({}),
+              };
         let plan = "";
         policy.newQueryPlan(keyspace, options as unknown as ExecutionOptions, (_error, hosts) => {
           for (let next = hosts.next(); !next.done; next = hosts.next()) plan += (next.value as Host).address;

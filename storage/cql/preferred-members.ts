@@ -16,6 +16,13 @@ import {
 } from "cassandra-driver";
 import { hash32 } from "../../runtime/index.ts";
 
+/** Where a partition lies on the ring: worked out once, and told to the driver with each request. */
+export interface Place {
+  readonly routingKey: Buffer;
+  /** Of Cassandra's partitioner. The driver takes it in place of the key, and need not hash it again. */
+  readonly token: Buffer;
+}
+
 export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancingPolicy {
   readonly #name: string;
   readonly #inFlightMin: number;
@@ -52,21 +59,27 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
     options: ExecutionOptions | null,
     callback: (error: Error, plan: Iterator<Host>) => void,
   ): void {
-    const key = options?.getRoutingKey();
-    const replicas = key ? this.#replicas(options?.getKeyspace() ?? keyspace, key) : undefined;
+    const token = tokenOf(options) ?? options?.getRoutingKey();
+    const replicas = token ? this.#replicas(options?.getKeyspace() ?? keyspace, token) : undefined;
     const circle = this.#near();
     const plan = inOrder(firstOf(replicas ?? circle, this.#inFlightMin), replicas ?? [], circle);
     callback(null as unknown as Error, plan);
   }
 
+  /** @param routingKey of the partition (routing-key.ts). */
+  place(routingKey: Buffer): Place {
+    const token = this.#client?.metadata.newToken(routingKey);
+    return { routingKey, token: token as unknown as Buffer };
+  }
+
   /** The member that this partition is asked of while none is slow; undefined while nothing is known of the keyspace. */
-  preferred(keyspace: string, key: Buffer): Host | undefined {
-    return this.#replicas(keyspace, key)?.[0];
+  preferred(keyspace: string, { token }: Place): Host | undefined {
+    return this.#replicas(keyspace, token)?.[0];
   }
 
   /** (M1) Undefined while nothing is known of the keyspace. */
-  #replicas(keyspace: string, key: Buffer | Buffer[]): readonly Host[] | undefined {
-    const told = this.#client?.getReplicas(keyspace, key as Buffer) as readonly Host[] | null | undefined;
+  #replicas(keyspace: string, token: Buffer | Buffer[]): readonly Host[] | undefined {
+    const told = this.#client?.getReplicas(keyspace, token as Buffer) as readonly Host[] | null | undefined;
     if (!told) return undefined;
     let preferred = this.#preferred.get(told);
     if (preferred === undefined) {
@@ -86,6 +99,12 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
     }
     return this.#circle;
   }
+}
+
+/** Of a request that was sent with its place. The driver keeps the way to what it was given from its types. */
+function tokenOf(options: ExecutionOptions | null): Buffer | undefined {
+  const given = options as unknown as { getRawQueryOptions(): Partial<Place> } | null;
+  return given?.getRawQueryOptions().token;
 }
 
 /** The driver keeps it from its types. */

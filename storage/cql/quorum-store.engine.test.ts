@@ -69,16 +69,18 @@ describe("the log's table", () => {
   });
 
   it("takes batches of several channels in one request, each with its own tombstone and stamps", async () => {
-    const store = scoped(ring.store);
+    const settings = { ...storageDefaults, togetherAbove: 0 };
+    const client = new CqlClient(ring.connected, settings, clock);
+    const store = scoped(createCqlQuorumStore(client, settings));
     const of = (channelId: string, epoch: number) => {
       const texts = [1, 2].map((id) => [id, `${channelId} ${id}`] as const);
       return { ...batch(epoch, texts, 0), channelId };
     };
     const older = [1, 3].map((id) => [id, "older"] as const);
     await Promise.all([store.writeCells(batch(9, older)), store.writeCells(of("g3", 8))]);
-    const { requests, writesTogether } = ring.client.traffic();
+    const { requests, writesTogether } = client.traffic();
     await Promise.all([of("g1", 10), of("g2", 5_000), of("g3", 7)].map((each) => store.writeCells(each)));
-    const after = ring.client.traffic();
+    const after = client.traffic();
     expect([after.requests - requests, after.writesTogether - writesTogether]).toEqual([1, 3]);
     const found = await Promise.all(["g1", "g2", "g3"].map((channelId) => store.readCells(channelId, 0, 1, 1_000)));
     expect(found.map((cells) => cells.map(({ id, cell, writetime }) => `${id}:${cell}@${writetime}`))).toEqual([
@@ -89,7 +91,7 @@ describe("the log's table", () => {
   });
 
   it("takes one by one what it refuses together", async () => {
-    const settings = { ...storageDefaults, togetherBytesMax: 1_048_576 }; // far more than the ring allows
+    const settings = { ...storageDefaults, togetherAbove: 0, togetherBytesMax: 1_048_576 }; // far more than the ring allows
     const client = new CqlClient(ring.connected, settings, clock);
     const store = scoped(createCqlQuorumStore(client, settings));
     const channelIds = Array.from({ length: 4 }, (_, at) => `g${at}`);

@@ -18,6 +18,7 @@ import {
   type Statement,
   type Written,
 } from "./client.ts";
+import type { Place } from "./preferred-members.ts";
 
 const INSERT_CLAIM = "INSERT INTO claims (shard, epoch, owner) VALUES (?, ?, ?) USING TIMESTAMP ?";
 const SELECT_CLAIMS = "SELECT epoch, owner FROM claims WHERE shard = ?";
@@ -71,6 +72,8 @@ export interface CqlQuorumStore extends QuorumStore {
 export function createCqlQuorumStore(client: CqlClient, settings: StorageSettings): CqlQuorumStore {
   const ttlS = Math.ceil(settings.revocationKeptMs / 1_000);
   const written = nothingWritten();
+  /** Of the owner that asks, which is always the same one. */
+  let revocations: { readonly owner: string; readonly place: Place } | undefined;
 
   return {
     written,
@@ -93,10 +96,12 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     },
     async readRevocations(owner, shards) {
       const some = shards.length <= SHARDS_NAMED_MAX;
+      if (revocations?.owner !== owner) revocations = { owner, place: client.placeOf([owner]) };
       const rows = await client.readUrgently(
         some
           ? { query: SELECT_REVOCATIONS_OF, params: [owner, ints(shards)] }
           : { query: SELECT_REVOCATIONS, params: [owner] },
+        revocations.place,
       );
       if (some) return epochsOf(rows);
       const asked = new Set(shards);
@@ -106,7 +111,7 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
       let bytes = 0;
       for (const { cell } of batch.rows) bytes += cell.byteLength;
       const partition = [batch.channelId, batch.bucket];
-      return client.write({ partition, statements: statementsOf(batch), bytes }, written);
+      return client.write({ partition, statements: statementsOf(batch), bytes, awaited: true }, written);
     },
     async readCells(channelId, bucket, from, to) {
       const params = [channelId, bucket, bigint(from), bigint(to)];
