@@ -19,8 +19,8 @@ import { hash32 } from "../../runtime/index.ts";
 /** Where a partition lies on the ring: worked out once, and told to the driver with each request. */
 export interface Place {
   readonly routingKey: Buffer;
-  /** Of Cassandra's partitioner. The driver takes it in place of the key, and need not hash it again. */
-  readonly token: Buffer;
+  /** Of the ring's partitioner. The driver takes it in place of the key, which it need not hash again. */
+  readonly token: object;
 }
 
 export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancingPolicy {
@@ -66,10 +66,9 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
     callback(null as unknown as Error, plan);
   }
 
-  /** @param routingKey of the partition (routing-key.ts). */
+  /** @param routingKey of the partition (routing-key.ts). Throws before the driver has connected. */
   place(routingKey: Buffer): Place {
-    const token = this.#client?.metadata.newToken(routingKey);
-    return { routingKey, token: token as unknown as Buffer };
+    return { routingKey, token: (this.#client as Client).metadata.newToken(routingKey) };
   }
 
   /** The member that this partition is asked of while none is slow; undefined while nothing is known of the keyspace. */
@@ -78,7 +77,7 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
   }
 
   /** (M1) Undefined while nothing is known of the keyspace. */
-  #replicas(keyspace: string, token: Buffer | Buffer[]): readonly Host[] | undefined {
+  #replicas(keyspace: string, token: object): readonly Host[] | undefined {
     const told = this.#client?.getReplicas(keyspace, token as Buffer) as readonly Host[] | null | undefined;
     if (!told) return undefined;
     let preferred = this.#preferred.get(told);
@@ -102,7 +101,7 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
 }
 
 /** Of a request that was sent with its place. The driver keeps the way to what it was given from its types. */
-function tokenOf(options: ExecutionOptions | null): Buffer | undefined {
+function tokenOf(options: ExecutionOptions | null): object | undefined {
   const given = options as unknown as { getRawQueryOptions(): Partial<Place> } | null;
   return given?.getRawQueryOptions().token;
 }
