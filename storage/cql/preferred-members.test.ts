@@ -59,14 +59,14 @@ function ringOf(names: string) {
       policy.init(client as unknown as Client, hosts as unknown as HostMap, () => {});
       const preferred = (key: string, keyspace = "known") =>
         policy.preferred(keyspace, policy.place(Buffer.from(key)))?.address;
-      const plan = (key?: string, keyspace = "known"): string => {
+      const plan = (key?: string, keyspace = "known", place: object = {}): string => {
         const options =
           key === undefined
             ? null
             : {
                 getRoutingKey: () => Buffer.from(key),
                 getKeyspace: () => undefined,
-                getRawQueryOptions: () => ({}),
+                getRawQueryOptions: () => place,
               };
         let plan = "";
         policy.newQueryPlan(keyspace, options as unknown as ExecutionOptions, (_error, hosts) => {
@@ -74,7 +74,8 @@ function ringOf(names: string) {
         });
         return plan;
       };
-      return { plan, preferred };
+      const place = (key: string) => policy.place(Buffer.from(key));
+      return { plan, preferred, place };
     },
   };
 }
@@ -140,6 +141,12 @@ describe("a request goes", () => {
     const { plan, preferred } = ring.policy("actors-1");
     for (const key of ["abc", "cde", "fab"]) expect(preferred(key)).toBe(plan(key)[0]);
     expect(preferred("abc", "unknown")).toBeUndefined();
+  });
+
+  it("by its place, where it was sent with one, and the key is not looked at again", () => {
+    const { plan, place } = ringOf("abcdef").policy("actors-1");
+    expect(plan("abc", "known", place("def"))).toBe(plan("def"));
+    expect(sorted(plan("abc", "known", place("def")).slice(0, 3))).toBe("def");
   });
 
   it("also to a member that joins", () => {
