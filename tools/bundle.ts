@@ -1,7 +1,9 @@
 // Bundles the command line into dist/bin, over what the compiler put there: a start then opens 40 JavaScript files and not
 // 700, which took more than half of its time. Without this step the compiled program does the same, later.
 //
-// Neither minified nor renamed: a stack in the log shows names and lines that can be read in the file beside it.
+// Not minified: a stack in the log shows names and lines that can be read in the file beside it. Where two modules have the same
+// name for something, one of them gets a number behind it, and so nothing may be decided by the name of a class or a function.
+// (`keepNames` would give each closure its name anew whenever it is made: 3 % of an actor node's time.)
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";

@@ -31,7 +31,7 @@ function clientThat(answer: () => Promise<object>) {
   const place = { routingKey: Buffer.from("g1"), token: Buffer.from("g1") };
   const members = { preferred: () => undefined, place: () => place };
   const connected = { driver, counters: new RingCounters(), localDataCenter: "near", members } as unknown as Connected;
-  return { asked, options, client: new CqlClient(connected, storageDefaults, systemClock) };
+  return { asked, options, place, client: new CqlClient(connected, storageDefaults, systemClock) };
 }
 
 const insert: Statement = { query: "INSERT", params: [] };
@@ -57,6 +57,21 @@ describe("what is written to the ring", () => {
     expect(asked).toEqual(["batch of 3"]);
     expect(written).toMatchObject({ writes: 2, rows: 3 });
     expect(client.traffic()).toMatchObject({ requests: 1, writesTogether: 2, inFlight: 0 });
+  });
+
+  it("leaves alone while somebody waits for it and little is on its way, and behind that with others", async () => {
+    const { asked, client } = clientThat(async () => ({}));
+    const alone = storageDefaults.togetherAbove;
+    await Promise.all(Array.from({ length: alone + 2 }, () => client.write({ ...writeOf(1), awaited: true })));
+    expect(asked).toEqual([...Array.from({ length: alone }, () => "INSERT"), "batch of 2"]);
+  });
+
+  it("says where it lies, so that nobody works that out again", async () => {
+    const { options, place, client } = clientThat(async () => ({ rows: [] }));
+    await client.write(writeOf(1));
+    await client.write(writeOf(2));
+    await client.readUrgently(insert, place);
+    expect(options).toEqual([place, place, place].map((each) => expect.objectContaining(each)));
   });
 
   it("may be said twice, as what is read may: another member is asked when one is slow", async () => {

@@ -24,7 +24,7 @@ export interface Write {
   readonly statements: readonly Statement[];
   /** Of the values that are written. */
   readonly bytes: number;
-  /** Somebody waits for its end, and nobody for that of what could leave with it: see departures.ts. */
+  /** An acknowledgement waits for it: while the ring is calm it leaves alone, and is answered sooner (departures.ts, W4). */
   readonly awaited?: boolean;
 }
 
@@ -89,19 +89,18 @@ export class CqlClient {
 
   /** All rows, over as many answers as it takes: all of them, or an error. */
   read(statement: Statement, paging: Paging): Promise<types.Row[]> {
-    return this.#read(statement, MAY_BE_REPEATED, paging, (request) => this.#admission.run(0, request));
+    return this.#read(statement, undefined, paging, (request) => this.#admission.run(0, request));
   }
 
-  /** Does not wait behind others (A2). For rows that are few and small. */
+  /** Does not wait behind others (A2). For rows that are few and small. `place` spares the driver to work it out. */
   readUrgently(statement: Statement, place?: Place): Promise<types.Row[]> {
     const paging = { rowsFirst: this.#settings.pageRowsMax, bytesOf: () => 0 };
-    const how = place === undefined ? MAY_BE_REPEATED : { ...MAY_BE_REPEATED, ...place };
-    return this.#read(statement, how, paging, (request) => this.#admission.urgent(request));
+    return this.#read(statement, place, paging, (request) => this.#admission.urgent(request));
   }
 
   async #read(
     { query, params }: Statement,
-    how: object,
+    place: Place | undefined,
     { rowsFirst, rowsMax, bytesOf }: Paging,
     admit: (request: () => Promise<types.ResultSet>) => Promise<types.ResultSet>,
   ): Promise<types.Row[]> {
@@ -111,7 +110,7 @@ export class CqlClient {
     let fetchSize = rowsFirst;
     let pageState: string | undefined;
     for (;;) {
-      const options = pageState === undefined ? { ...how, fetchSize } : { ...how, fetchSize, pageState };
+      const options = { ...MAY_BE_REPEATED, ...place, fetchSize, pageState };
       const page = await admit(() => this.#execute(query, params, options));
       for (const row of page.rows) rows.push(row);
       pageState = page.pageState ?? undefined;
@@ -131,8 +130,8 @@ export class CqlClient {
     return this.#admission.run(write.bytes, () => this.#departures.leave(write), written);
   }
 
-  #send(statements: readonly Statement[], { routingKey, token }: Place): Promise<unknown> {
-    const how = { prepare: true, isIdempotent: true, logged: false, routingKey, token };
+  #send(statements: readonly Statement[], place: Place): Promise<unknown> {
+    const how = { ...MAY_BE_REPEATED, ...place, logged: false };
     const [only] = statements;
     if (only !== undefined && statements.length === 1) return this.#execute(only.query, only.params, how);
     this.#counters.requests += 1;

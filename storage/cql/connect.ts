@@ -7,7 +7,7 @@
 // (D4) All members can be asked, not only those that somebody named: which one is, see preferred-members.ts.
 
 import type { ConnectionOptions } from "node:tls";
-import { Client, type Host, metrics, policies, types } from "cassandra-driver";
+import { Client, errors, type Host, metrics, policies, types } from "cassandra-driver";
 import { type Logger, systemClock } from "../../runtime/index.ts";
 import { storageErrors } from "../errors.ts";
 import type { StorageSettings } from "../settings.ts";
@@ -225,7 +225,7 @@ function connectionError(ring: RingAddress, error: unknown): Error {
   const at = ring.contactPoints.join(", ");
   const reason = inner[0]?.message ?? (error as Error).message;
   if (causes.some(isInvalid)) return schemaMissing(ring.keyspace, error);
-  if (causes.some((cause) => cause.name === "AuthenticationError" || untrusted.test(cause.message))) {
+  if (causes.some((cause) => cause instanceof errors.AuthenticationError || untrusted.test(cause.message))) {
     return storageErrors.STORE_REFUSED({
       message: `The ring at ${at} does not let this node in: ${reason}`,
       cause: error,

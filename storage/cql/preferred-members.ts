@@ -100,10 +100,9 @@ export class PreferredMembers extends policies.loadBalancing.DefaultLoadBalancin
   }
 }
 
-/** Of a request that was sent with its place. The driver keeps the way to what it was given from its types. */
+/** Of a request that was sent with its place. */
 function tokenOf(options: ExecutionOptions | null): object | undefined {
-  const given = options as unknown as { getRawQueryOptions(): Partial<Place> } | null;
-  return given?.getRawQueryOptions().token;
+  return (options?.getRawQueryOptions() as Partial<Place> | undefined)?.token;
 }
 
 /** The driver keeps it from its types. */

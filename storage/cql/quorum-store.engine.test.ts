@@ -90,6 +90,14 @@ describe("the log's table", () => {
     ]);
   });
 
+  it("takes each batch by itself while little is on its way", async () => {
+    const store = scoped(ring.store);
+    const { requests } = ring.client.traffic();
+    const channelIds = ["g1", "g2", "g3"];
+    await Promise.all(channelIds.map((channelId) => store.writeCells({ ...batch(3, [[1, "x"]]), channelId })));
+    expect(ring.client.traffic().requests - requests).toBe(channelIds.length);
+  });
+
   it("takes one by one what it refuses together", async () => {
     const settings = { ...storageDefaults, togetherAbove: 0, togetherBytesMax: 1_048_576 }; // far more than the ring allows
     const client = new CqlClient(ring.connected, settings, clock);

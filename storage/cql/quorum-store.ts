@@ -72,8 +72,8 @@ export interface CqlQuorumStore extends QuorumStore {
 export function createCqlQuorumStore(client: CqlClient, settings: StorageSettings): CqlQuorumStore {
   const ttlS = Math.ceil(settings.revocationKeptMs / 1_000);
   const written = nothingWritten();
-  /** Of the owner that asks, which is always the same one. */
-  let revocations: { readonly owner: string; readonly place: Place } | undefined;
+  /** Of the revocations of the owner that asked last, which is always this node. */
+  let asked: { readonly owner: string; readonly place: Place } | undefined;
 
   return {
     written,
@@ -96,16 +96,16 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
     },
     async readRevocations(owner, shards) {
       const some = shards.length <= SHARDS_NAMED_MAX;
-      if (revocations?.owner !== owner) revocations = { owner, place: client.placeOf([owner]) };
+      if (asked?.owner !== owner) asked = { owner, place: client.placeOf([owner]) };
       const rows = await client.readUrgently(
         some
           ? { query: SELECT_REVOCATIONS_OF, params: [owner, ints(shards)] }
           : { query: SELECT_REVOCATIONS, params: [owner] },
-        revocations.place,
+        asked.place,
       );
       if (some) return epochsOf(rows);
-      const asked = new Set(shards);
-      return epochsOf(rows.filter((row) => asked.has(row.shard as number)));
+      const wanted = new Set(shards);
+      return epochsOf(rows.filter((row) => wanted.has(row.shard as number)));
     },
     writeCells(batch) {
       let bytes = 0;
