@@ -98,7 +98,7 @@ describe("madang chat", () => {
     const dave = new Person("dave");
     dave.type("n");
     expect(await dave.ends()).toBe(1);
-    expect(dave.screen).toContain("not logged in");
+    expect(dave.screen).toContain("not logged in: no account dave has this password");
   });
 
   it("a name that cannot be one is answered with what is expected", async () => {

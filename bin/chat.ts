@@ -98,7 +98,8 @@ async function logIn(client: Client, { name, password, signUp }: Flags, terminal
     if (!(error instanceof ClientError) || error.code !== "UNAUTHENTICATED") throw error;
   }
   const question = `There is no account ${name} with this password. Make one? [y/N] `;
-  if (!signUp && !/^y/i.test(await terminal.ask(question))) throw new Error("not logged in");
+  if (!signUp && !/^y/i.test(await terminal.ask(question)))
+    throw new Error(`not logged in: no account ${name} has this password`); // who pipes sees no question
   await client.signUp({ name, password: secret });
   await client.logIn(credentials);
 }
