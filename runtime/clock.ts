@@ -14,6 +14,8 @@ export interface Clock {
   after(delayMs: number, task: () => void): Timer;
   /** Runs `task` when this turn of the event loop has done its work. */
   soon(task: () => void): void;
+  /** Runs `task` when what runs now, and all promises that it settles, have done their work: before anything else that is ready. */
+  next(task: () => void): void;
 }
 
 class SystemTimer implements Timer {
@@ -36,6 +38,7 @@ export const systemClock: Clock = {
     return new SystemTimer(setTimeout(task, delayMs));
   },
   soon: (task) => void setImmediate(task),
+  next: (task) => process.nextTick(task),
 };
 
 /** Resolves after `delayMs` of `clock`. */

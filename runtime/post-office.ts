@@ -1,5 +1,5 @@
-// Envelopes to and from other nodes: encodes, batches what leaves for one node within one turn of the event loop, matches
-// replies with the calls that wait for them, and notices what was lost (links.ts).
+// Envelopes to and from other nodes: encodes, batches what leaves for one node within one turn of the event loop, or with an
+// answer, matches replies with the calls that wait for them, and notices what was lost (links.ts).
 //
 // (P1) A call that is certain not to have been delivered fails with UNAVAILABLE, executed: no.
 // (P2) A call whose node has left the cluster fails with executed: maybe, unless it is known not to have been delivered.
@@ -157,10 +157,11 @@ export class PostOffice {
   readonly #transport: Transport;
   readonly #settings: RuntimeSettings;
   readonly #arrivals: Arrivals;
-  /** What leaves at the end of this turn, in the order in which it was begun. */
+  /** What leaves at the end of this turn, or with an answer before, in the order in which it was begun. */
   #leaving: Bag[] = [];
   /** By receiver and lane, the bag that still takes something. */
   readonly #openBags = new Map<string, (Bag | undefined)[]>();
+  #answering = false;
   readonly #pending = new InFlight<Pending>();
   readonly #inbound = new InFlight<InboundCall>();
   readonly #linksOut: LinksOut;
@@ -451,6 +452,13 @@ export class PostOffice {
   readonly #answer = (call: InboundCall, envelope: Envelope): void => {
     this.#inbound.remove(call);
     this.#put(call.from, call.lane, envelope, envelope.reply?.payload.byteLength ?? 0);
+    // Somebody waits for it. What is answered together (by one verify, to one batch) is answered by now.
+    if (this.#answering) return;
+    this.#answering = true;
+    this.#clock.next(() => {
+      this.#answering = false;
+      this.#flush();
+    });
   };
 
   #receiveCall(from: string, call: WireCall): void {

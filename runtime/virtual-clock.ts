@@ -49,6 +49,7 @@ export function createVirtualClock(startWallMs = Date.UTC(2026, 5, 1)): VirtualC
       };
     },
     soon: (task) => void setImmediate(task),
+    next: (task) => process.nextTick(task),
     settle,
     async advance(ms) {
       const untilMs = nowMs + ms;

@@ -136,8 +136,7 @@ function rowsOf({ madang, bare, relayed }: Rounds<"madang" | "bare" | "relayed",
 
 /**
  * Who sends next is drawn. One after another would make both people of a 1:1 write within a millisecond of each other, every
- * time: the second would wait for the write of the first (a channel has one on its way), half of all sends would, and no two
- * people chat so.
+ * time: the second would wait for the write of the first, for a channel has one on its way, and no two people chat so.
  */
 async function measured({ send }: Side, rate: number): Promise<Run> {
   const random = seededRandom(SEED);

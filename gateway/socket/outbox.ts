@@ -1,4 +1,5 @@
-// What leaves through the sockets. Frames for one socket that come up within one tick leave in one write.
+// What leaves through the sockets. Frames for one socket that come up within one turn of the event loop leave in one write; but
+// an answer does not wait for the end of the turn, and takes along what came before it.
 //
 // (O1) Memory for a slow reader is bounded: above the high-water mark pushes are dropped, and the session is told to sync.
 // (O2) A socket for which the library dropped a frame is closed: a later, smaller frame would pass and leave a hole.
@@ -19,6 +20,7 @@ export class Outbox {
   readonly #settings: GatewaySettings;
   #dirty: Session[] = [];
   #armed = false;
+  #answered: Session[] = [];
   #sending: Session | undefined;
 
   constructor(clock: Clock, settings: GatewaySettings) {
@@ -26,7 +28,14 @@ export class Outbox {
     this.#settings = settings;
   }
 
-  /** A whole frame: an answer, or something that is told. */
+  /** A whole frame that somebody waits for. */
+  answer(session: Session, bytes: Uint8Array): void {
+    this.#put(session, bytes);
+    if (this.#answered.length === 0) this.#clock.next(this.#flushAnswered);
+    this.#answered.push(session);
+  }
+
+  /** A whole frame that is told. */
   frame(session: Session, bytes: Uint8Array): void {
     this.#put(session, bytes);
   }
@@ -52,6 +61,12 @@ export class Outbox {
     }
     session.pending.push(what);
   }
+
+  readonly #flushAnswered = (): void => {
+    const answered = this.#answered;
+    this.#answered = [];
+    for (const session of answered) this.flushOne(session);
+  };
 
   readonly #flush = (): void => {
     this.#armed = false;

@@ -284,7 +284,7 @@ class Server implements SocketServer {
     } else if (frame.hello) this.#hello(session, frame);
     else if (session.phase.name === "new" || session.phase.name === "attaching") {
       this.#refuse(session, gatewayErrors.HELLO_EXPECTED());
-    } else if (frame.heartbeat) this.#outbox.frame(session, heartbeat);
+    } else if (frame.heartbeat) this.#outbox.answer(session, heartbeat);
     else if (frame.logOut) this.#logOut(session);
     else this.#ask(session, frame);
   }
@@ -315,7 +315,7 @@ class Server implements SocketServer {
       ? this.#sync(session, frame.request, frame.sync.cursor)
       : answer(frame, identity, this.#options.refs, call).then((body) => {
           if (frame.request !== 0) {
-            this.#outbox.frame(session, ServerFrame.encode({ request: frame.request, ...body }).finish());
+            this.#outbox.answer(session, ServerFrame.encode({ request: frame.request, ...body }).finish());
           }
         });
     asked.then(
@@ -338,7 +338,7 @@ class Server implements SocketServer {
       this.#options.log.error({ session: session.id, error }, "a request failed");
     }
     this.#untold(error);
-    this.#outbox.frame(session, ServerFrame.encode({ request, error: errorReply(error) }).finish());
+    this.#outbox.answer(session, ServerFrame.encode({ request, error: errorReply(error) }).finish());
   }
 
   /** The client broke the rules: it is told how, and the socket closes. */
@@ -387,7 +387,7 @@ class Server implements SocketServer {
       serverTimeMs: clock.wallMs(),
       fullSync: reply.fullSync,
     };
-    this.#outbox.frame(session, ServerFrame.encode({ request, welcome }).finish());
+    this.#outbox.answer(session, ServerFrame.encode({ request, welcome }).finish());
     const { phase } = session;
     session.phase = phases.open;
     await this.#feedSync(session, request, reply);
@@ -427,7 +427,7 @@ class Server implements SocketServer {
       }
       reply = await user.sync({ ...at, cursor: reply.cursor });
     }
-    this.#outbox.frame(session, ServerFrame.encode({ request, caughtUp: { cursor: reply.cursor } }).finish());
+    this.#outbox.answer(session, ServerFrame.encode({ request, caughtUp: { cursor: reply.cursor } }).finish());
   }
 
   /** The user's actor has left its node, or was lost: attach where it is now; what was pushed between is synced. */

@@ -3,7 +3,7 @@
 import type { WebSocket } from "uWebSockets.js";
 import type { PushNotice } from "../../proto/index.ts";
 
-/** A frame that waits for the end of the tick: whole, or a delivery that is put together when it leaves. */
+/** A frame that waits to leave: whole, or a delivery that is put together when it leaves. */
 export type Outgoing = Uint8Array | PushNotice;
 
 /** Who said hello. */

@@ -283,6 +283,10 @@ class PausableClock implements Clock {
     this.after(0, task);
   }
 
+  next(task: () => void): void {
+    this.after(0, task);
+  }
+
   pause(): void {
     this.#waiting ??= [];
   }

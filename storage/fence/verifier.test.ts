@@ -44,6 +44,18 @@ it("(V1) one read covers all that was complete when it started, each log once", 
   expect([verifier.reads, told]).toEqual([1, ["a 2", "b 7"]]);
 });
 
+it("a read starts when what completed together is known, and waits for nothing else of that turn", async () => {
+  const { verifier, told, log, end } = make(2);
+  const [a, b] = [log("a"), log("b")];
+  a.complete(1);
+  void Promise.resolve().then(() => b.complete(7));
+  expect(verifier.reads).toBe(0);
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  expect(verifier.reads).toBe(1);
+  await end(0);
+  expect(told).toEqual(["a 1", "b 7"]);
+});
+
 it("(V2) what is complete while a read is in flight is covered by the next, back to back", async () => {
   const { clock, verifier, told, log, end } = make();
   const a = log("a");

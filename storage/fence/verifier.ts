@@ -61,11 +61,11 @@ export class Verifier {
     else this.#watch();
   }
 
-  /** When this turn of the event loop has done its work. */
+  /** With what completes in the same answer of the store: whoever waits for the rest of the turn waits for strangers. */
   #gather(): void {
     if (this.#gathering) return;
     this.#gathering = true;
-    this.#parts.clock.soon(() => {
+    this.#parts.clock.next(() => {
       this.#gathering = false;
       this.#start();
     });
