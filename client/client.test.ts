@@ -345,6 +345,68 @@ describe("receiving", () => {
     expect(server.connection.received.filter(({ sync }) => sync)).toHaveLength(1);
   });
 
+  it("a channel whose first pushes were lost starts with what the sync brings, not with the push that came", async () => {
+    const { clock, server, start } = createWorld();
+    const { ids } = await start();
+    server.pushes = false;
+    server.write(D, "1");
+    server.pushes = true;
+    server.write(D, "2");
+    await clock.advance(500);
+    expect(ids.get(D)).toEqual([1, 2]);
+  });
+
+  it("a channel that comes up while a sync runs waits for its pointer", async () => {
+    const { clock, server, start } = createWorld();
+    const { ids } = await start();
+    server.pushes = false;
+    server.write(D, "1");
+    server.pushes = true;
+    server.intercept = ({ sync }) => sync !== undefined && sync !== null;
+    server.connection.say({ syncNeeded: {} });
+    await clock.advance(500);
+    server.write(D, "2");
+    await clock.settle();
+    expect(ids.get(D)).toBeUndefined();
+    server.intercept = () => false;
+    const { request, sync } = server.connection.received.find((frame) => frame.sync) ?? {};
+    server.feed(sync?.cursor ?? 0, server.connection, request ?? 0);
+    await clock.advance(500);
+    expect(ids.get(D)).toEqual([1, 2]);
+  });
+
+  it("and for the one of the next sync, when pushes were lost during this one", async () => {
+    const { clock, server, start } = createWorld();
+    const { ids } = await start();
+    server.intercept = ({ sync }) => sync !== undefined && sync !== null;
+    server.connection.say({ syncNeeded: {} });
+    await clock.advance(500);
+    server.pushes = false;
+    server.write(D, "1");
+    server.pushes = true;
+    server.write(D, "2");
+    server.intercept = () => false;
+    const [asked] = server.connection.received.filter(({ sync }) => sync);
+    server.connection.say({ caughtUp: { cursor: 0 } }, asked?.request);
+    await clock.advance(500);
+    expect(ids.get(D)).toEqual([1, 2]);
+  });
+
+  it("a channel whose push no sync explains starts with it", async () => {
+    const { clock, server, start } = createWorld();
+    const { ids } = await start();
+    server.intercept = ({ request, sync }, connection) => {
+      if (sync) connection.say({ caughtUp: { cursor: server.version } }, request);
+      return sync !== undefined && sync !== null;
+    };
+    server.pushes = false;
+    server.write(D, "1");
+    server.pushes = true;
+    server.write(D, "2");
+    await clock.advance(500);
+    expect(ids.get(D)).toEqual([2]);
+  });
+
   it("SyncNeeded is answered by one sync, however often it is said", async () => {
     const { clock, server, start } = createWorld();
     const { ids } = await start();

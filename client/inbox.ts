@@ -24,6 +24,8 @@ export class Inbox {
   readonly #sender: Sender;
   readonly #watermarks: Watermarks;
   readonly #events: InboxEvents;
+  /** Channels that nothing is held of, and whose first entries came while the cursor missed something, or a sync ran. */
+  readonly #unsure = new Set<ChannelState>();
   /** Channels with a hole to fill: those that wait, and those whose page is on its way. */
   readonly #holed = new Set<ChannelState>();
   readonly #repairing = new Set<ChannelState>();
@@ -73,11 +75,15 @@ export class Inbox {
   // ---- cursor
 
   #deliver({ prev, version, channelId, entries, readId, readOrdinal }: Delivery): void {
+    const { cursor } = this.#core;
     const channel = this.#core.channel(channelId);
-    if (this.#core.cursor.deliver({ prev, version })) this.#wantSync();
+    const gap = cursor.deliver({ prev, version });
+    if (gap) this.#wantSync();
+    const sure = !gap && !cursor.syncing;
+    if (!sure && channel.timeline.from === 0) this.#unsure.add(channel);
     const read = readId > channel.readId;
     channel.told(readId, readOrdinal);
-    this.#took(channel, channel.timeline.add(entries), entries);
+    this.#took(channel, channel.timeline.add(entries, sure), entries);
     if (read) this.#core.events.emit("channel", { channelId });
   }
 
@@ -94,11 +100,18 @@ export class Inbox {
     const core = this.#core;
     this.#fullSync = false;
     if (core.cursor.caughtUp(cursor)) this.#wantSync();
+    else this.#startUnsure();
     core.keeper.put([core.cursorChange()]);
     if (core.caughtUp) return;
     core.caughtUp = true;
     for (const channel of core.channels.values()) this.#look(channel);
     this.#events.caughtUp();
+  }
+
+  /** Nothing is missing any more: channels that no pointer told of start with what they have. */
+  #startUnsure(): void {
+    for (const channel of this.#unsure) this.#took(channel, channel.timeline.add([]), []);
+    this.#unsure.clear();
   }
 
   /** Gaps that are seen together are repaired by one sync, and one runs at a time. */

@@ -15,6 +15,41 @@ describe("a timeline", () => {
     expect([timeline.from, timeline.to]).toEqual([41, 42]);
   });
 
+  describe("that holds nothing, and gets entries before which something may be missing (T3)", () => {
+    const unsure = (...came: number[]) => {
+      const timeline = new Timeline({ from: 0, to: 0, lastId: 0 }, 5);
+      for (const id of came) expect(ids(timeline.add(entries(id), false))).toEqual([]);
+      expect(timeline.hole).toBeUndefined();
+      return timeline;
+    };
+
+    it("starts with what a sync brings", () => {
+      const timeline = unsure(2, 3, 5);
+      expect(ids(timeline.add(entries(1, 2, 3)))).toEqual([1, 2, 3]);
+      expect(timeline.hole).toEqual({ afterId: 3 });
+      expect(ids(timeline.add(entries(4)))).toEqual([4, 5]);
+    });
+
+    it("starts below that, if it has what stands directly below", () => {
+      const timeline = unsure(2, 3);
+      expect(ids(timeline.add(entries(4, 5)))).toEqual([2, 3, 4, 5]);
+      expect(timeline.from).toBe(2);
+    });
+
+    it("leaves to history what stands further below", () => {
+      const timeline = unsure(2, 9);
+      expect(ids(timeline.add(entries(7, 8)))).toEqual([7, 8, 9]);
+      expect(timeline.from).toBe(7);
+    });
+
+    it("starts with the lowest of them when nothing else comes", () => {
+      const timeline = unsure(6, 5, 8);
+      expect(ids(timeline.add([]))).toEqual([5, 6]);
+      expect(timeline.hole).toEqual({ afterId: 6 });
+      expect(ids(timeline.add([]))).toEqual([]);
+    });
+  });
+
   it("announces each entry once, in order, whatever the order in which they come (T1)", () => {
     const timeline = holding(1, 3);
     expect(ids(timeline.add(entries(6, 5)))).toEqual([]);

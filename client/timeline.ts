@@ -3,7 +3,8 @@
 //
 // (T1) Each entry is announced once, and ids ascend without a hole, except where a Gap tells of one.
 // (T2) What lies between the range and a newer entry is asked for before the newer entry is announced.
-// (T3) A device that holds nothing of a channel starts with the first entries it gets; older ones are history.
+// (T3) A device that holds nothing of a channel starts with the first entries it gets; older ones are history. Not with those
+//      before which it may have missed some: they wait for what the sync brings.
 // (T4) What is held is dropped only when the server's log says that it ends below. A pointer below is no proof: after a crash
 //      it may be older than the log.
 
@@ -52,24 +53,36 @@ export class Timeline {
 
   /** Undefined when nothing is missing below what is known, or when nothing is held (T3). */
   get hole(): Hole | undefined {
-    return this.to > 0 && (this.lastId > this.to || this.doubted) ? { afterId: this.to } : undefined;
+    return !this.#empty && (this.lastId > this.to || this.doubted) ? { afterId: this.to } : undefined;
   }
 
-  /** New entries, or a page. Returns what can be announced now. */
-  add(entries: readonly Entry[]): Announcement {
-    const first = entries[0];
-    if (first !== undefined && this.to === 0 && this.#waiting.size === 0) {
-      this.from = first.messageId; // (T3)
-      this.to = first.messageId - 1;
-    }
+  /** New entries, or a page. Returns what can be announced now. `starts`: a range may begin with them (T3). */
+  add(entries: readonly Entry[], starts = true): Announcement {
+    if (this.#empty && starts) this.#start(entries);
     const ready: Entry[] = [];
+    const next = this.#empty ? undefined : this.#waiting.get(this.to + 1);
+    if (next !== undefined) this.#drain(next, ready); // the range has moved to it
     for (const entry of entries) {
       const id = entry.messageId;
       if (id > this.lastId) this.lastId = id;
-      if (id > this.to + 1) this.#keep(id, entry);
+      if (this.#empty || id > this.to + 1) this.#keep(id, entry);
       else if (id > this.to) this.#drain(entry, ready);
     }
     return { gap: undefined, entries: ready };
+  }
+
+  get #empty(): boolean {
+    return this.from === 0;
+  }
+
+  /** (T3) The lowest of the entries, or what waits directly below it; without entries, the lowest that waits. */
+  #start(entries: readonly Entry[]): void {
+    let first = entries[0]?.messageId ?? this.#lowestWaiting();
+    if (first === undefined) return;
+    while (this.#waiting.has(first - 1)) first -= 1;
+    for (const id of this.#waiting.keys()) if (id < first) this.#waiting.delete(id);
+    this.from = first;
+    this.to = first - 1;
   }
 
   /** The channel goes up to `lastId` for this person. */
@@ -102,7 +115,7 @@ export class Timeline {
 
   /** A full sync came with a pointer below what is held, and with these entries. */
   doubt(newest: readonly Entry[]): void {
-    if (this.to > 0) this.#doubt = newest;
+    if (!this.#empty) this.#doubt = newest;
   }
 
   /** The log goes up to `lastId`, asked for when the range went up to `afterId`. Defined if it has lost what is held. */
@@ -123,8 +136,7 @@ export class Timeline {
     const gap = { fromId: this.to + 1, toId: next - 1 };
     this.from = next;
     this.to = next - 1;
-    const first = this.#waiting.get(next);
-    return { gap, entries: this.add(first === undefined ? entries : [first, ...entries]).entries };
+    return { gap, entries: this.add(entries).entries };
   }
 
   /** A full buffer keeps the lowest ids: they are announced first, and the others come again by the next page. */
