@@ -16,7 +16,7 @@ const usage = `usage: madang repair inbox USER [--server URL]
 USER is a name, or the number of a user.
 `;
 
-/** Shards move, and nodes are busy: a part that was not repaired is asked for again. */
+/** Shards move, and nodes and the ring are busy: what was not read, and a part that was not repaired, are asked for again. */
 const TRIES = 10;
 const PAUSE_MS = 1_000;
 const TOLD_EVERY_MS = 2_000;
@@ -43,7 +43,7 @@ export function repair(args: readonly string[]): Promise<void> {
     try {
       const userId = await findUser(accounts, user);
       const operator = await operatorOfCluster(config, accounts, values.server);
-      const ring = { ...ringAddress(config), settings: config.storage };
+      const ring = { ...ringAddress(config), settings: { ...config.storage, readAttemptsMax: TRIES } };
       return await repairInbox(userId, operator, listChannels(ring), config.http.repairChannelsMax);
     } finally {
       await accounts.close();

@@ -223,8 +223,7 @@ export class Host implements Surroundings {
       activation.activated(actor as Actor);
     } catch (thrown) {
       const error = toMadangError(thrown);
-      kind.stats.activationFailed += 1;
-      this.#park(activation, error);
+      this.#failed(activation, error);
       if (kind.activations.get(activation.id) === activation) kind.activations.delete(activation.id);
       activation.gone(error);
       if (activation.unfinished) this.#wakeAgain(activation);
@@ -240,11 +239,18 @@ export class Host implements Surroundings {
     });
   }
 
-  #park(activation: Activation, error: MadangError): void {
-    const { kind, id } = activation;
+  #failed({ kind, id }: Activation, error: MadangError): void {
+    const { log } = this.#options;
+    const facts = { actor: `${kind.name}/${id}`, error };
+    // What happens while shards move, and nothing is wrong.
+    if (error.code === "SHARD_LOST") return log.debug(facts, "a shard was lost while an actor of it activated");
+    log.error(facts, "an actor failed to activate");
+    kind.stats.activationFailed += 1;
+    if (!error.retryable) this.#park(kind, id);
+  }
+
+  #park(kind: Kind, id: string): void {
     const nowMs = this.clock.monotonicMs();
-    this.#options.log.error({ actor: `${kind.name}/${id}`, error }, "an actor failed to activate");
-    if (error.retryable) return;
     let parked = kind.parked.get(id);
     if (parked === undefined || nowMs - parked.firstAtMs > this.settings.parkWindowMs) {
       parked = { failures: 0, firstAtMs: nowMs, untilMs: 0 };

@@ -417,6 +417,17 @@ describe("an actor that cannot activate", () => {
     await clock.advance(31_000);
     expect(value(await until(ask(0, "1")))).toBe(1);
   });
+
+  it("is a failure, but not where its shard was lost meanwhile", async () => {
+    const { ask, until, nodes } = await rig(1, ({ id }) => {
+      throw id === "1" ? runtimeErrors.SHARD_LOST() : new Error("no such data");
+    });
+    const failures = () => nodes[0]?.stats().kinds[PresenceService.name]?.activationFailed;
+    await expect(until(ask(0, "1"))).rejects.toMatchObject({ code: "SHARD_LOST" });
+    expect(failures()).toBe(0);
+    await expect(until(ask(0, "2"))).rejects.toMatchObject({ code: "INTERNAL" });
+    expect(failures()).toBe(1);
+  });
 });
 
 describe("timers", () => {
