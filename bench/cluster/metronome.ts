@@ -3,6 +3,7 @@
 
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { randomBelow, seededRandom } from "../../runtime/index.ts";
 
 export interface Beats {
   /** Since 1970, as `performance.timeOrigin + performance.now()`. */
@@ -40,4 +41,15 @@ export async function steadily(
   });
   await once(thread, "exit");
   return late.sort((a, b) => a - b);
+}
+
+const SEED = 20_261_127;
+
+/**
+ * Who of so many sends next. One after another would make both people of a 1:1 write within a millisecond of each other, every time:
+ * the second would wait for the write of the first, for a channel has one on its way, and no two people chat so.
+ */
+export function drawnOf(count: number): () => number {
+  const random = seededRandom(SEED);
+  return () => randomBelow(random, count);
 }

@@ -5,7 +5,7 @@ import { takeSeat } from "../../chaos/cluster/seat.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { goals, median, pause, type Result, resultOf, say } from "../measure.ts";
 import { cpuUsOf, pin, SERVER_CPU } from "../processes.ts";
-import { steadily } from "./metronome.ts";
+import { drawnOf, steadily } from "./metronome.ts";
 import { attachPeople, type People } from "./people.ts";
 import { type Rounds, rounds } from "./rounds.ts";
 import type { World } from "./world.ts";
@@ -116,7 +116,8 @@ async function lookIdle(all: readonly Running[]): Promise<void> {
 async function measured({ people, cpuUs, idleShare }: Running, rate: number): Promise<Run> {
   const before = { cpuUs: cpuUs(), atMs: performance.now(), own: process.cpuUsage(), pushed: people.pushed };
   const posts: Promise<unknown>[] = [];
-  await steadily(rate, RUN_MS, (n) => void posts.push(people.post(n % people.count)));
+  const next = drawnOf(people.count);
+  await steadily(rate, RUN_MS, () => void posts.push(people.post(next())));
   await Promise.all(posts);
   const tookMs = performance.now() - before.atMs;
   const own = process.cpuUsage(before.own);
