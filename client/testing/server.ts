@@ -115,6 +115,13 @@ export class FakeServer {
     for (const text of texts) this.append(channelId, OTHER, 0, 0, { text: { text, replyTo: 0 } });
   }
 
+  /** And the pushes of it are lost on their way. */
+  lose(channelId: string, ...texts: string[]): void {
+    this.pushes = false;
+    this.write(channelId, ...texts);
+    this.pushes = true;
+  }
+
   append(channelId: string, author: number, producer: number, number: number, content: Content): Entry {
     const log = this.log(channelId);
     const messageId = log.length + 1;
