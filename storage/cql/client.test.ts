@@ -98,6 +98,21 @@ describe("what is written to the ring", () => {
   });
 });
 
+it("the ring is full while something waits for what is on its way, and not when all places are taken", async () => {
+  let end = () => {};
+  const answer = new Promise<object>((resolve) => {
+    end = () => resolve({});
+  });
+  const { client } = clientThat(() => answer);
+  const writes = Array.from({ length: storageDefaults.requestsInFlightMax }, () => client.write(writeOf(1)));
+  expect(client.isFull).toBe(false);
+  writes.push(client.write(writeOf(1)));
+  expect(client.isFull).toBe(true);
+  end();
+  await Promise.all(writes);
+  expect(client.isFull).toBe(false);
+});
+
 it("the members of this data centre are counted, and those of them that are reached", () => {
   const { client } = clientThat(async () => ({}));
   expect(client.traffic()).toMatchObject({ members: 2, membersReached: 1 });

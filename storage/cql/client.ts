@@ -148,6 +148,11 @@ export class CqlClient {
     return this.#driver.execute(query, params, options);
   }
 
+  /** Requests wait for those that are on their way. */
+  get isFull(): boolean {
+    return this.#admission.waiting > 0;
+  }
+
   get waitingBytes(): number {
     return this.#admission.waitingBytes;
   }

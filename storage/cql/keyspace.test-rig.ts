@@ -77,6 +77,7 @@ export function scoped(store: QuorumStore, scope = ++scopes): QuorumStore {
     },
     writeCells: (batch) => store.writeCells({ ...batch, channelId: nameOf(batch.channelId) }),
     readCells: (channelId, ...range) => store.readCells(nameOf(channelId), ...range),
+    isFull: () => store.isFull(),
   };
 }
 

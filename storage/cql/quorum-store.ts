@@ -77,6 +77,7 @@ export function createCqlQuorumStore(client: CqlClient, settings: StorageSetting
 
   return {
     written,
+    isFull: () => client.isFull,
     async insertClaim(shard, { epoch, owner }) {
       const params = [shard, epoch, owner, bigint(stamp(epoch, CLAIMED))];
       await client.writeUrgently({ query: INSERT_CLAIM, params });

@@ -40,4 +40,6 @@ export interface QuorumStore {
   writeCells(batch: CellBatch): Promise<unknown>;
   /** Rows of one bucket, ascending by id, ids in [from, to]. */
   readCells(channelId: string, bucket: number, from: number, to: number): Promise<CellRow[]>;
+  /** More waits than may be on its way: now a request saved is worth more than an answer that comes sooner. */
+  isFull(): boolean;
 }

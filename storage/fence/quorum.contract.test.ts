@@ -28,7 +28,15 @@ const twoNodes = (weather: Weather) => async () => {
   };
 };
 
-const storm = { delayMsMax: 2, lateShare: 0.1, lateMsMax: 60, lostShare: 0.05, doubledShare: 0.1, repairShare: 0.3 };
+const storm = {
+  delayMsMax: 2,
+  lateShare: 0.1,
+  lateMsMax: 60,
+  lostShare: 0.05,
+  doubledShare: 0.1,
+  repairShare: 0.3,
+  fullShare: 0.3,
+};
 
 channelLogContract("fenced, healthy replicas", twoNodes(fairWeather), [1, 5_000, EPOCH_MAX]);
 channelLogContract("fenced, replicas in a storm", twoNodes(storm), [1, 5_000, EPOCH_MAX]);

@@ -53,6 +53,8 @@ export class QuorumFence implements ShardFence {
       clock,
       atOnce: settings.verifiesAtOnce,
       lateMs: settings.verifyLateMs,
+      isFull: () => options.store.isFull(),
+      everyFullMs: settings.verifyEveryFullMs,
       leaveOut,
     });
   }

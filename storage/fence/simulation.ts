@@ -118,6 +118,8 @@ class World {
       lostShare: pick(0, 0.1),
       doubledShare: pick(0, 0.2),
       repairShare: pick(0, 0, 0.6),
+      // What completes while a read is under way has to wait for its end, where that is to be found out.
+      fullShare: leaveOut === "verifyAfterAppend" ? 0 : pick(0, 0.3),
     };
     this.#repairs = weather.repairShare > 0;
     this.#replicas = createReplicas({ clock, random, weather, timeoutMs: pick(15, 40, 1_000) });
@@ -260,6 +262,7 @@ function pausable(store: QuorumStore, whileAwake: () => Promise<void>): QuorumSt
     readRevocations: (...call) => through(() => store.readRevocations(...call)),
     writeCells: (...call) => through(() => store.writeCells(...call)),
     readCells: (...call) => through(() => store.readCells(...call)),
+    isFull: () => store.isFull(),
   };
 }
 

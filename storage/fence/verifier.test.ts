@@ -3,12 +3,16 @@ import { createVirtualClock } from "../../runtime/index.ts";
 import { type Covered, Verifier } from "./verifier.ts";
 
 const LATE_MS = 10;
+const EVERY_FULL_MS = 20;
 
 function make(atOnce = 1) {
   const clock = createVirtualClock();
   const ends: (() => void)[] = [];
   const read = () => new Promise<boolean>((resolve) => void ends.push(() => resolve(true)));
-  const verifier = new Verifier({ read, clock, atOnce, lateMs: LATE_MS, leaveOut: undefined });
+  const store = { isFull: false };
+  const isFull = () => store.isFull;
+  const limits = { atOnce, lateMs: LATE_MS, everyFullMs: EVERY_FULL_MS };
+  const verifier = new Verifier({ read, clock, isFull, ...limits, leaveOut: undefined });
   const told: string[] = [];
   /** As a log that has completed so much. */
   const log = (name: string) => {
@@ -30,7 +34,7 @@ function make(atOnce = 1) {
     ends[read]?.();
     await clock.settle();
   };
-  return { clock, verifier, told, log, end };
+  return { clock, store, verifier, told, log, end };
 }
 
 it("(V1) one read covers all that was complete when it started, each log once", async () => {
@@ -118,4 +122,57 @@ it("(V1) few reads are in flight, however late they are, and none is started for
   expect(told.at(-1)).toBe("a 9");
   await clock.advance(1_000);
   expect(verifier.reads).toBe(5);
+});
+
+it("(V1) while the store is full a read starts once in a while, with all that is complete by then", async () => {
+  const { clock, store, verifier, told, log, end } = make(2);
+  store.isFull = true;
+  const [a, b] = [log("a"), log("b")];
+  a.complete(1);
+  await clock.settle();
+  await end(0);
+  a.complete(2);
+  await clock.advance(EVERY_FULL_MS - 1);
+  b.complete(7);
+  expect([verifier.reads, told]).toEqual([1, ["a 1"]]);
+  await clock.advance(1);
+  await end(1);
+  expect([verifier.reads, told]).toEqual([2, ["a 1", "a 2", "b 7"]]);
+  await clock.advance(1_000);
+  expect(verifier.reads).toBe(2);
+});
+
+it("(V1) a full store is not waited for by what came after a read, and its reads are few, too", async () => {
+  const { clock, store, verifier, told, log, end } = make(2);
+  store.isFull = true;
+  const a = log("a");
+  for (let through = 1; through <= 9; through++) {
+    a.complete(through);
+    await clock.advance(EVERY_FULL_MS);
+  }
+  expect(verifier.reads).toBe(4);
+  await end(3);
+  expect([verifier.reads, told]).toEqual([5, ["a 4"]]);
+  await end(4);
+  expect(told.at(-1)).toBe("a 9");
+});
+
+it("(V1) what came while the store was full is covered as soon as it is not, by whatever comes or ends next", async () => {
+  const { clock, store, verifier, told, log, end } = make(2);
+  const [a, b] = [log("a"), log("b")];
+  store.isFull = true;
+  a.complete(1);
+  await clock.settle();
+  a.complete(2);
+  store.isFull = false;
+  b.complete(7);
+  await clock.settle();
+  expect(verifier.reads).toBe(2);
+  store.isFull = true;
+  a.complete(3);
+  await clock.settle();
+  store.isFull = false;
+  await end(1);
+  await end(2);
+  expect([verifier.reads, told]).toEqual([3, ["a 2", "b 7", "a 3"]]);
 });

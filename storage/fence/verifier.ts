@@ -3,6 +3,8 @@
 // (V1) As many reads are in flight as may be at once, back to back while there is something to cover. When the newest is late,
 //      what has come since does not wait for them: else the slowest answer of a member would be everybody's. Few are in flight,
 //      whatever happens.
+//      While the store is full, a read starts once in a while and no more often: what it covers has waited for a place long since,
+//      and the places that reads take are those of writes.
 // (V2) What asks while a read is in flight is covered by one that starts later.
 // (V3) A read that fails is done again; whoever waits for it waits on.
 
@@ -27,6 +29,10 @@ export interface VerifierParts {
   readonly atOnce: number;
   /** After so long a read is late. */
   readonly lateMs: number;
+  /** More is to be read and written than may be on its way. */
+  isFull(): boolean;
+  /** From the start of a read to that of the next one, while it is full. */
+  readonly everyFullMs: number;
   readonly leaveOut: Rule | undefined;
 }
 
@@ -44,7 +50,7 @@ export class Verifier {
   #waiting: Covered[] = [];
   #gathering = false;
   #inFlight = 0;
-  #startedAtMs = 0;
+  #startedAtMs = Number.NEGATIVE_INFINITY;
   #watching = false;
   /** Reads made so far, for tests and metrics. */
   reads = 0;
@@ -57,8 +63,17 @@ export class Verifier {
     if (request.asked) return;
     request.asked = true;
     this.#waiting.push(request);
-    if (this.#inFlight < this.#parts.atOnce) this.#gather();
+    if (this.#dueInMs() <= 0) this.#gather();
     else this.#watch();
+  }
+
+  /** Until the next read may start; of many, whatever ends starts the next one. */
+  #dueInMs(): number {
+    const { clock, atOnce, lateMs, isFull, everyFullMs } = this.#parts;
+    if (this.#inFlight >= READS_EACH * atOnce) return Number.POSITIVE_INFINITY;
+    const full = isFull();
+    if (!full && this.#inFlight < atOnce) return 0;
+    return this.#startedAtMs + (full ? everyFullMs : lateMs) - clock.monotonicMs();
   }
 
   /** With what completes in the same answer of the store: whoever waits for the rest of the turn waits for strangers. */
@@ -71,18 +86,21 @@ export class Verifier {
     });
   }
 
-  /** Until the read that started last is late. */
   #watch(): void {
     if (this.#watching) return;
+    const dueInMs = this.#dueInMs();
+    if (dueInMs === Number.POSITIVE_INFINITY) return;
     this.#watching = true;
-    const { clock, atOnce, lateMs } = this.#parts;
-    clock.after(Math.max(0, this.#startedAtMs + lateMs - clock.monotonicMs()), () => {
+    this.#parts.clock.after(Math.max(0, dueInMs), () => {
       this.#watching = false;
-      // Whatever ends starts the next one.
-      if (this.#inFlight === 0 || this.#inFlight >= READS_EACH * atOnce || this.#waiting.length === 0) return;
-      if (clock.monotonicMs() >= this.#startedAtMs + lateMs) this.#start();
-      else this.#watch();
+      this.#startIfDue();
     });
+  }
+
+  #startIfDue(): void {
+    if (this.#waiting.length === 0) return;
+    if (this.#dueInMs() <= 0) this.#start();
+    else this.#watch();
   }
 
   #start(): void {
@@ -112,7 +130,7 @@ export class Verifier {
     if (!done) return;
     tell(round);
     if (this.#parts.leaveOut === "verifyAfterAppend") tell(this.#take());
-    this.#start();
+    this.#startIfDue();
   }
 }
 

@@ -22,6 +22,8 @@ export interface Weather {
   /** Shares of the messages to one replica. */
   readonly lateShare: number;
   readonly lateMsMax: number;
+  /** How often it says that more waits than may be on its way. */
+  readonly fullShare: number;
   readonly lostShare: number;
   readonly doubledShare: number;
   /** After a read, rows that one of the two replicas lacked are written to it, each by itself. */
@@ -32,6 +34,7 @@ export const fairWeather: Weather = {
   delayMsMax: 0,
   lateShare: 0,
   lateMsMax: 0,
+  fullShare: 0,
   lostShare: 0,
   doubledShare: 0,
   repairShare: 0,
@@ -130,6 +133,7 @@ export function createReplicas(options: ReplicasOptions): Replicas {
       return new Map(answered.slice(0, QUORUM).map((replica) => [replica, seen.get(replica) as T]));
     };
     return {
+      isFull: () => weather.fullShare > 0 && chance(weather.fullShare),
       insertClaim: (shard, claim) => write({ node, kind: "insertClaim" }, (to) => to.insertClaim(shard, claim)),
       async readClaims(shard) {
         const merged = new Replica();
