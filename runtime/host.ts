@@ -223,9 +223,11 @@ export class Host implements Surroundings {
       activation.activated(actor as Actor);
     } catch (thrown) {
       const error = toMadangError(thrown);
-      this.#failed(activation, error);
+      const lost = error.code === "SHARD_LOST"; // what happens while shards move, and nothing is wrong
+      if (lost) this.#options.log.debug(factsOf(activation, error), "a shard was lost while an actor of it activated");
+      else this.#failed(activation, error);
       if (kind.activations.get(activation.id) === activation) kind.activations.delete(activation.id);
-      activation.gone(error);
+      activation.gone(lost ? runtimeErrors.MOVED() : error); // none of its mail has run: it is asked elsewhere
       if (activation.unfinished) this.#wakeAgain(activation);
     }
   }
@@ -239,12 +241,9 @@ export class Host implements Surroundings {
     });
   }
 
-  #failed({ kind, id }: Activation, error: MadangError): void {
-    const { log } = this.#options;
-    const facts = { actor: `${kind.name}/${id}`, error };
-    // What happens while shards move, and nothing is wrong.
-    if (error.code === "SHARD_LOST") return log.debug(facts, "a shard was lost while an actor of it activated");
-    log.error(facts, "an actor failed to activate");
+  #failed(activation: Activation, error: MadangError): void {
+    const { kind, id } = activation;
+    this.#options.log.error(factsOf(activation, error), "an actor failed to activate");
     kind.stats.activationFailed += 1;
     if (!error.retryable) this.#park(kind, id);
   }
@@ -459,3 +458,5 @@ export class Host implements Surroundings {
     await Promise.all(this.#clearing);
   }
 }
+
+const factsOf = ({ kind, id }: Activation, error: unknown) => ({ actor: `${kind.name}/${id}`, error });
