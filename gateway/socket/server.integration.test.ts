@@ -34,6 +34,18 @@ describe("two people", () => {
     }
   });
 
+  it("are answered before the turn ends, and told the rest when it does", async () => {
+    const { join, holdTurns } = await start();
+    const [ann, bob] = await Promise.all([join(1), join(2)]);
+    const endTurns = holdTurns();
+    expect((await ann.ask(say("d1.2", 1, "soon"))).sent).toMatchObject({ messageId: 1 });
+    expect((await ann.ask(say("d1.2", 1, "x".repeat(100_001)))).error).not.toBeNull();
+    expect(bob.entries("d1.2")).toEqual([]);
+    endTurns();
+    await bob.next((frame) => frame.delivery != null);
+    expect(bob.entries("d1.2").map(({ messageId }) => messageId)).toEqual([1]);
+  });
+
   it("come back with their cursor and get what they missed, and nothing twice", async () => {
     const { join } = await start();
     const ann = await join(1);

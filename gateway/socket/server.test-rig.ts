@@ -43,6 +43,8 @@ export interface Rig {
   readonly endedLogIns: Set<string>;
   /** As a user's actor does that leaves its node. */
   reattach(sessionId: number): void;
+  /** No turn of the endpoint ends from now on, until what is returned is called. */
+  holdTurns(): () => void;
 }
 
 export interface Client {
@@ -92,6 +94,8 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     presence: node.references(PresenceService),
   };
   const endedLogIns = new Set<string>();
+  let held: (() => void)[] | undefined;
+  const soon = (task: () => void) => (held === undefined ? clock.soon(task) : void held.push(task));
   const sockets = createSocketServer({
     isOpen: async (loginId) => !endedLogIns.has(loginId),
     elsewhere: () => "",
@@ -112,7 +116,7 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     },
     settings: { ...gatewayDefaults, ...settings },
     rules: { heartbeatMs: 5_000, silentAfterMs: 12_000, offlineAfterMs: 30_000, textCharactersMax: 100_000 },
-    clock,
+    clock: { ...clock, soon },
     random: systemRandom,
     log: silentLogger,
   });
@@ -129,6 +133,14 @@ export async function createRig(settings: Partial<GatewaySettings> = {}): Promis
     endedLogIns,
     reattach: (sessionId) =>
       node.references(GatewayService)(node.nodeId).reattach({ sessionId, epoch: Number.MAX_SAFE_INTEGER }),
+    holdTurns() {
+      const tasks: (() => void)[] = [];
+      held = tasks;
+      return () => {
+        held = undefined;
+        for (const task of tasks) task();
+      };
+    },
     connect: (options = {}) => connect(url, options),
     async join(userId, deviceId = userId * 10, cursor = 0) {
       const client = await connect(url, {});
