@@ -190,10 +190,7 @@ export class Host implements Surroundings {
   turnFailed(activation: Activation, mail: Mail, error: unknown): void {
     activation.kind.stats.failed += 1;
     if (toMadangError(error).code !== "INTERNAL") return;
-    this.#options.log.error(
-      { actor: `${activation.kind.name}/${activation.id}`, method: mail.method.name, error },
-      "a turn failed",
-    );
+    this.#options.log.error({ ...factsOf(activation, error), method: mail.method.name }, "a turn failed");
   }
 
   // ---- activation
@@ -342,11 +339,11 @@ export class Host implements Surroundings {
   }
 
   /** One that fails does not keep the others from hearing. */
-  #tellLost({ actor, kind, id }: Activation): void {
+  #tellLost(activation: Activation): void {
     try {
-      actor?.lost?.();
+      activation.actor?.lost?.();
     } catch (error) {
-      this.#options.log.error({ actor: `${kind.name}/${id}`, error }, "an actor failed to let go of what was lost");
+      this.#options.log.error(factsOf(activation, error), "an actor failed to let go of what was lost");
     }
   }
 

@@ -66,7 +66,7 @@ export const storageDefaults: StorageSettings = {
   speculationsWithinMs: 5_000, // for this long
   verifiesAtOnce: 2, // with one, what completes behind a verify waits for the end of it, and then for its own
   verifyLateMs: 10, // a verify that takes longer is not waited for by what comes after it: some ten times what it takes
-  verifyEveryFullMs: 20, // while requests wait for a place at the ring, one verify in this time: what it covers has waited for longer than that
+  verifyEveryFullMs: 20, // while requests wait for a place at the ring, one verify in this time: what it covers has been under way for longer
   pageRowsMax: 1_000, // rows of one answer of the ring,
   pageBytes: 1_048_576, // fewer where rows are large, so that an answer stays about this size
   registerWritesMax: 64, // of one call in flight at once: what is derived leaves room for messages

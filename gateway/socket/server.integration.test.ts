@@ -39,7 +39,8 @@ describe("two people", () => {
     const [ann, bob] = await Promise.all([join(1), join(2)]);
     const endTurns = holdTurns();
     expect((await ann.ask(say("d1.2", 1, "soon"))).sent).toMatchObject({ messageId: 1 });
-    expect((await ann.ask(say("d1.2", 1, "x".repeat(100_001)))).error).not.toBeNull();
+    const refused = await ann.ask(say("d1.2", 2, "x".repeat(100_001)));
+    expect(refused.error?.code).toBe(ErrorCode.TEXT_TOO_LONG);
     expect(bob.entries("d1.2")).toEqual([]);
     endTurns();
     await bob.next((frame) => frame.delivery != null);

@@ -4,6 +4,7 @@ import { systemClock } from "../../runtime/index.ts";
 import { storageDefaults } from "../settings.ts";
 import { CqlClient, nothingWritten, type Statement, type Write } from "./client.ts";
 import { type Connected, RingCounters } from "./connect.ts";
+import { createCqlQuorumStore } from "./quorum-store.ts";
 
 /** A client whose driver does as it is told. */
 function clientThat(answer: () => Promise<object>) {
@@ -104,13 +105,14 @@ it("the ring is full while something waits for what is on its way, and not when 
     end = () => resolve({});
   });
   const { client } = clientThat(() => answer);
+  const store = createCqlQuorumStore(client, storageDefaults);
   const writes = Array.from({ length: storageDefaults.requestsInFlightMax }, () => client.write(writeOf(1)));
-  expect(client.isFull).toBe(false);
+  expect(store.isFull()).toBe(false);
   writes.push(client.write(writeOf(1)));
-  expect(client.isFull).toBe(true);
+  expect(store.isFull()).toBe(true);
   end();
   await Promise.all(writes);
-  expect(client.isFull).toBe(false);
+  expect(store.isFull()).toBe(false);
 });
 
 it("the members of this data centre are counted, and those of them that are reached", () => {

@@ -3,8 +3,8 @@
 // (V1) As many reads are in flight as may be at once, back to back while there is something to cover. When the newest is late,
 //      what has come since does not wait for them: else the slowest answer of a member would be everybody's. Few are in flight,
 //      whatever happens.
-//      While the store is full, a read starts once in a while and no more often: what it covers has waited for a place long since,
-//      and the places that reads take are those of writes.
+//      While the store is full, a read starts once in a while and no more often: what it covers has been under way for
+//      longer, and the places that reads take are those of writes.
 // (V2) What asks while a read is in flight is covered by one that starts later.
 // (V3) A read that fails is done again; whoever waits for it waits on.
 
