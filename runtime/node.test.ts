@@ -1,149 +1,38 @@
-// The runtime by itself, with an actor that is made up: several nodes in one process, on a virtual clock.
+// Nodes among each other: calls, shards that move, nodes that die, mail for many, strangers.
 
 import { afterEach, describe, expect, it } from "vitest";
+import { Batch, type MethodDescriptor, type PresenceReply, PresenceService } from "../proto/index.ts";
 import {
-  type AskRequest,
-  Batch,
-  type MethodDescriptor,
-  type PresenceReply,
-  PresenceService,
-  type ReportNotice,
-} from "../proto/index.ts";
-import {
-  type ActorContext,
   type ActorDefinition,
   createMemoryCluster,
   createNode,
   createVirtualClock,
   defineActor,
   type Handlers,
-  Later,
-  type Lifecycle,
-  type MemoryCluster,
   type Node,
   noTracer,
-  type RuntimeSettings,
   runtimeDefaults,
   runtimeErrors,
-  type ShardFence,
   seededRandom,
   shardOf,
   silentLogger,
-  type Tenure,
   type Tracer,
-  type VirtualClock,
-  type WakeList,
-  type WakeRow,
 } from "./index.ts";
+import {
+  type Behaviour,
+  closeRigs,
+  inLanes,
+  names,
+  notice,
+  openFence,
+  reply,
+  rig,
+  SHARDS,
+  value,
+  wakeListIn,
+} from "./node.test-rig.ts";
 
-const SHARDS = 8;
-
-/** What an actor of this test does; the methods are those of a service that exists, their meaning is not. */
-type Behaviour = Partial<Handlers<typeof PresenceService>> & Lifecycle;
-
-interface Rig {
-  readonly clock: VirtualClock;
-  readonly cluster: MemoryCluster;
-  readonly nodes: Node[];
-  /** `<node>/<actor id>` of each activation, in order. */
-  readonly activations: string[];
-  readonly wakeRows: Map<number, WakeRow[]>;
-  ask(node: number, id: string, options?: { deadlineMs?: number; signal?: AbortSignal }): Promise<PresenceReply>;
-  ownerOf(id: string): string;
-  until<T>(promise: Promise<T>): Promise<T>;
-}
-
-const rigs: Rig[] = [];
-afterEach(async () => {
-  for (const { nodes, until } of rigs.splice(0)) await until(Promise.all(nodes.map((node) => node.close())));
-});
-
-async function rig(
-  nodeCount: number,
-  behave: (context: ActorContext, node: string) => Behaviour | Promise<Behaviour>,
-  settings: Partial<RuntimeSettings> = {},
-  passivateAfterMs = 60_000,
-  tracer: Tracer = noTracer,
-): Promise<Rig> {
-  const clock = createVirtualClock();
-  const cluster = createMemoryCluster({ clock, shardCount: SHARDS, networkDelayMs: 1 });
-  const activations: string[] = [];
-  const wakeRows = new Map<number, WakeRow[]>();
-  const seats = Array.from({ length: nodeCount }, (_, at) => ({
-    name: `n${at}`,
-    seat: cluster.join(`n${at}`, ["actors"]),
-  }));
-  const nodes = seats.map(({ name, seat }) => {
-    const definition: ActorDefinition<typeof PresenceService> = defineActor({
-      service: PresenceService,
-      passivateAfterMs,
-      async activate(context) {
-        activations.push(`${name}/${context.id}`);
-        return (await behave(context, name)) as Handlers<typeof PresenceService> & Lifecycle;
-      },
-    });
-    return createNode({
-      nodeId: name,
-      settings: { ...runtimeDefaults, shardCount: SHARDS, ...settings },
-      clock,
-      random: seededRandom(7),
-      log: silentLogger,
-      ...seat,
-      fence: openFence,
-      wake: wakeListIn(wakeRows),
-      actors: [definition as unknown as ActorDefinition],
-      tracer,
-    });
-  });
-  cluster.spread();
-  const made: Rig = {
-    clock,
-    cluster,
-    nodes,
-    activations,
-    wakeRows,
-    ask: (node, id, options) => (nodes[node] as Node).references(PresenceService)(id).ask({ askerId: 0 }, options),
-    ownerOf: (id) => seats[0]?.seat.placement.ownerOf(shardOf(id, SHARDS))?.nodeId ?? "",
-    async until(promise) {
-      let over = false;
-      promise.then(
-        () => (over = true),
-        () => (over = true),
-      );
-      for (let step = 0; !over && step < 5_000; step++) await clock.advance(5);
-      return promise;
-    },
-  };
-  rigs.push(made);
-  return made;
-}
-
-/** Everybody is let in: the fence has tests of its own in storage/. */
-const openFence: ShardFence = { claim: async () => {}, verify: async () => {}, lose() {}, onLost() {} };
-
-function wakeListIn(rows: Map<number, WakeRow[]>): WakeList {
-  const of = (shard: number) => rows.get(shard) ?? [];
-  const same = (a: WakeRow, b: WakeRow) => a.epoch === b.epoch && a.slot === b.slot && a.actor === b.actor;
-  return {
-    async register({ shard, epoch }: Tenure, slot, actor) {
-      rows.set(shard, [...of(shard), { epoch, slot, actor }]);
-    },
-    list: async (shard) => of(shard),
-    async remove(shard, gone) {
-      rows.set(
-        shard,
-        of(shard).filter((row) => !gone.some((other) => same(row, other))),
-      );
-    },
-  };
-}
-
-const reply = (userId: number): PresenceReply => ({ presence: { userId, state: 0, lastActiveAtMs: 0 } });
-const value = (answer: PresenceReply) => answer.presence?.userId;
-type LaneCount = keyof ReturnType<Node["stats"]>["mail"]["lanes"][number];
-const inLanes = (node: Node | undefined, field: LaneCount) => node?.stats().mail.lanes.map((l) => l[field]) ?? [];
-const notice = (sessionId: number): ReportNotice => ({ gateway: "", sessionId, state: 0, lastBeatAgoMs: 0 });
-const names = Array.from({ length: 30 }, (_, at) => String(at));
+afterEach(closeRigs);
 
 describe("a call", () => {
   it("finds its actor on whichever node it lives, from whichever node it comes", async () => {
@@ -241,213 +130,6 @@ describe("a call", () => {
       code: "DEADLINE_EXCEEDED",
       executed: "maybe",
     });
-  });
-});
-
-describe("turns", () => {
-  it("are one at a time, in the order of arrival", async () => {
-    const log: string[] = [];
-    const { nodes, until } = await rig(1, (context) => ({
-      async watch({ on }) {
-        log.push(`start ${on}`);
-        await new Promise<void>((resolve) => context.clock.after(10, resolve));
-        log.push(`end ${on}`);
-        return { presences: [] };
-      },
-    }));
-    const actor = (nodes[0] as Node).references(PresenceService)("1");
-    await until(Promise.all([actor.watch({ on: true }), actor.watch({ on: false })]));
-    expect(log).toEqual(["start true", "end true", "start false", "end false"]);
-  });
-
-  it("end before their reply when the actor answers later", async () => {
-    const waiting: Later<{ presences: [] }>[] = [];
-    const { nodes, until } = await rig(1, () => ({
-      watch() {
-        const later = new Later<{ presences: [] }>();
-        waiting.push(later);
-        if (waiting.length === 3) for (const one of waiting) one.resolve({ presences: [] }); // one commit for three
-        return later;
-      },
-    }));
-    const actor = (nodes[0] as Node).references(PresenceService)("1");
-    await until(Promise.all([1, 2, 3].map(() => actor.watch({ on: true }))));
-    expect(waiting).toHaveLength(3);
-  });
-
-  it("of read-only methods run beside each other", async () => {
-    let running = 0;
-    let most = 0;
-    const { ask, until } = await rig(1, (context) => ({
-      async ask(_request: AskRequest) {
-        running += 1;
-        most = Math.max(most, running);
-        await new Promise<void>((resolve) => context.clock.after(10, resolve));
-        running -= 1;
-        return reply(1);
-      },
-    }));
-    await until(Promise.all([ask(0, "1"), ask(0, "1"), ask(0, "1")]));
-    expect(most).toBe(3);
-  });
-
-  it("that fail fail their caller, not the actor", async () => {
-    let calls = 0;
-    const { ask, until, activations } = await rig(1, () => ({
-      ask() {
-        calls += 1;
-        if (calls === 1) throw new Error("broken");
-        return reply(calls);
-      },
-    }));
-    await expect(until(ask(0, "1"))).rejects.toMatchObject({ code: "INTERNAL", executed: "maybe" });
-    expect(value(await until(ask(0, "1")))).toBe(2);
-    expect(activations).toHaveLength(1);
-  });
-});
-
-describe("a mailbox", () => {
-  it("is bounded: beyond it callers are told at once, and nothing that was taken is lost", async () => {
-    const { nodes, until } = await rig(
-      1,
-      (context) => ({
-        async watch() {
-          await new Promise<void>((resolve) => context.clock.after(1, resolve));
-          return { presences: [] };
-        },
-      }),
-      { mailboxMessagesMax: 10 },
-    );
-    const actor = (nodes[0] as Node).references(PresenceService)("1");
-    const outcomes = await until(Promise.allSettled(Array.from({ length: 30 }, () => actor.watch({ on: true }))));
-    const refused = outcomes.filter((outcome) => outcome.status === "rejected");
-    expect(refused.length).toBeGreaterThan(0);
-    for (const { reason } of refused)
-      expect(reason).toMatchObject({ code: "OVERLOADED", executed: "no", retryable: true });
-    expect(outcomes.filter((outcome) => outcome.status === "fulfilled").length).toBe(30 - refused.length);
-    expect(nodes[0]?.stats()).toMatchObject({ waitingMessages: 0, waitingBytes: 0 });
-  });
-
-  it("is bounded in bytes, too", async () => {
-    const { nodes, until } = await rig(1, () => ({ watch: () => new Promise(() => {}), report() {} }), {
-      mailboxBytesMax: 1_000,
-    });
-    const node = nodes[0] as Node;
-    const actor = node.references(PresenceService)("1");
-    void actor.watch({ on: true }, { deadlineMs: 100 }).catch(() => undefined);
-    await until(Promise.resolve());
-    for (let at = 0; at < 50; at++) actor.report({ ...notice(at), gateway: "x".repeat(200) });
-    expect(node.stats().waitingBytes).toBeLessThanOrEqual(1_000);
-    expect(node.stats().kinds.Presence?.overloaded).toBeGreaterThan(40);
-  });
-});
-
-describe("leaving memory", () => {
-  it("comes with idleness, after a last chance to write, and the next call finds the actor again", async () => {
-    let written = 0;
-    const { ask, until, clock, nodes, activations } = await rig(
-      1,
-      () => ({ ask: () => reply(1), deactivate: () => void (written += 1) }),
-      {},
-      5_000,
-    );
-    await until(ask(0, "1"));
-    await clock.advance(10_000);
-    expect(nodes[0]?.stats().activations).toBe(0);
-    expect(written).toBe(1);
-    await until(ask(0, "1"));
-    expect(activations).toEqual(["n0/1", "n0/1"]);
-  });
-
-  it("waits for an actor that does not agree", async () => {
-    const { ask, until, clock, nodes } = await rig(
-      1,
-      () => ({ ask: () => reply(1), canPassivate: () => false }),
-      {},
-      5_000,
-    );
-    await until(ask(0, "1"));
-    await clock.advance(60_000);
-    expect(nodes[0]?.stats().activations).toBe(1);
-  });
-
-  it("comes early when there are too many", async () => {
-    const settings = { activationsMax: 10 };
-    const { ask, until, clock, nodes } = await rig(1, () => ({ ask: () => reply(1) }), settings, 1_000_000);
-    await until(Promise.all(names.map((name) => ask(0, name))));
-    await clock.advance(5_000);
-    expect(nodes[0]?.stats().activations).toBeLessThanOrEqual(10);
-  });
-
-  it("keeps mail that comes meanwhile for the next activation", async () => {
-    let release = () => {};
-    const { ask, until, clock, activations } = await rig(
-      1,
-      () => ({
-        ask: () => reply(1),
-        deactivate: () =>
-          new Promise<void>((resolve) => {
-            release = resolve;
-          }),
-      }),
-      {},
-      1_000,
-    );
-    await until(ask(0, "1"));
-    await clock.advance(3_000);
-    const during = ask(0, "1");
-    await clock.advance(10);
-    release();
-    expect(value(await until(during))).toBe(1);
-    expect(activations).toHaveLength(2);
-  });
-});
-
-describe("an actor that cannot activate", () => {
-  it("fails its callers, is left alone for a while, and then gets another chance", async () => {
-    let healthy = false;
-    const { ask, until, clock, activations, nodes } = await rig(1, () => {
-      if (!healthy) throw new Error("no such data");
-      return { ask: () => reply(1) };
-    });
-    for (const _ of [1, 2, 3]) await expect(until(ask(0, "1"))).rejects.toMatchObject({ code: "INTERNAL" });
-    await expect(until(ask(0, "1"))).rejects.toMatchObject({ code: "OVERLOADED" });
-    expect(activations).toHaveLength(3);
-    expect(nodes[0]?.stats().kinds[PresenceService.name]?.activationFailed).toBe(3);
-    healthy = true;
-    await clock.advance(31_000);
-    expect(value(await until(ask(0, "1")))).toBe(1);
-  });
-
-  it("is no failure where its shard was lost meanwhile: nothing has run, and its callers are sent on", async () => {
-    let activations = 0;
-    const { ask, until, nodes } = await rig(1, () => {
-      activations += 1;
-      if (activations === 1) throw runtimeErrors.SHARD_LOST();
-      return { ask: () => reply(1) };
-    });
-    expect(value(await until(ask(0, "1")))).toBe(1);
-    expect(activations).toBe(2);
-    expect(nodes[0]?.stats().kinds[PresenceService.name]?.activationFailed).toBe(0);
-  });
-});
-
-describe("timers", () => {
-  it("run as turns of their actor and die with it", async () => {
-    const fired: string[] = [];
-    const { ask, until, clock } = await rig(
-      1,
-      (context) => {
-        context.after(1_000, () => void fired.push("early"));
-        context.after(60_000, () => void fired.push("late"));
-        return { ask: () => reply(1) };
-      },
-      {},
-      5_000,
-    );
-    await until(ask(0, "1"));
-    await clock.advance(100_000);
-    expect(fired).toEqual(["early"]);
   });
 });
 
