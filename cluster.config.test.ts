@@ -57,6 +57,7 @@ describe("the settings", () => {
       { MADANG_PLACEMENT_LEASE_MS: "11000" },
       { MADANG_CQL_TRANSLATE: "10.0.0.1:9042" },
       { MADANG_STORAGE_VERIFIES_AT_ONCE: "0" },
+      { MADANG_CHAT_POINTER_FLUSH_MS: "6000" },
       { MADANG_NATS_CA_FILE: "/nowhere/authority.pem" },
       { MADANG_NATS_CREDENTIALS_FILE: "/nowhere/node.creds" },
       { MADANG_CONSUL_CA_FILE: "/nowhere/authority.pem" },

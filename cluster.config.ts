@@ -286,6 +286,10 @@ function check(config: ClusterConfig): ClusterConfig {
       "MADANG_CHAT_HEARTBEAT_MS, MADANG_CHAT_SILENT_AFTER_MS and MADANG_CHAT_OFFLINE_AFTER_MS must rise in this order.",
     ],
     [
+      chat.pointerFlushMs * 2 <= chat.redeliverAfterMs,
+      "MADANG_CHAT_REDELIVER_AFTER_MS must be at least twice MADANG_CHAT_POINTER_FLUSH_MS, or what is well is delivered again.",
+    ],
+    [
       gateway.reportEveryMs * 2 < chat.sessionLeaseMs,
       "MADANG_CHAT_SESSION_LEASE_MS must be above twice MADANG_GATEWAY_REPORT_EVERY_MS, or one late report ends a lease.",
     ],

@@ -58,8 +58,8 @@ export function createChat(options: ChatOptions): Chat {
     const presences = references(PresenceService);
     const gateways = references(GatewayService);
     const followers = references(FollowerService);
-    const { pointerFlushMs, watermarkFlushMs } = settings;
-    const flushMs = { pointerFlushMs, watermarkFlushMs };
+    const { pointerFlushMs, pushFlushMs, watermarkFlushMs } = settings;
+    const flushMs = { pointerFlushMs, pushFlushMs, watermarkFlushMs };
     const inboxWriter = new InboxWriter({ clock, registers, channels, ...flushMs, log, pushJobs });
     return {
       inboxWriter,

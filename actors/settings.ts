@@ -18,6 +18,7 @@ export interface ChatSettings {
   readonly fanOutEveryMs: number;
   readonly redeliverAfterMs: number;
   readonly pointerFlushMs: number;
+  readonly pushFlushMs: number;
   readonly watermarkFlushMs: number;
   readonly receiptFlushMs: number;
   readonly syncPointersMax: number;
@@ -56,7 +57,8 @@ export const chatDefaults: ChatSettings = {
   deliverBytesMax: 262_144, // of one delivery: a slow link gets its first entries soon
   fanOutEveryMs: 50, // of one channel: faster than anybody reads, and a hundred busy messages cost like ten
   redeliverAfterMs: 10_000, // well above the time in which a healthy user actor confirms
-  pointerFlushMs: 2_000, // pointers of one burst become one write; the wake list covers the time between
+  pointerFlushMs: 5_000, // what is said and answered meanwhile becomes one write; the wake list covers the time between
+  pushFlushMs: 2_000, // of pointers that a push notification waits for: what comes in one burst becomes one of it
   watermarkFlushMs: 300, // that somebody has read is not written one by one, and seen within a second
   receiptFlushMs: 300, // of one channel: a hundred who read at once are a hundred frames and not ten thousand
   syncPointersMax: 200, // channels in one answer: a first page is on the screen before the last has left

@@ -3,9 +3,10 @@ import type { ChannelService } from "../../proto/index.ts";
 import { createVirtualClock, type References, silentLogger } from "../../runtime/index.ts";
 import { type InboxOwner, InboxWriter } from "./inbox-writer.ts";
 import { Dirty, newPointer, type Pointer } from "./pointer.ts";
+import { PushJobs } from "./push-jobs.ts";
 
 /** A writer on a store that answers when it is told to. */
-function rig() {
+function rig({ pushes = false } = {}) {
   const clock = createVirtualClock();
   const writes: { readonly of: readonly string[]; done(): void }[] = [];
   const confirmed: string[] = [];
@@ -23,14 +24,27 @@ function rig() {
     },
     channels: channels as unknown as References<typeof ChannelService>,
     pointerFlushMs: 2_000,
+    pushFlushMs: 500,
     watermarkFlushMs: 100,
     log: silentLogger,
-    pushJobs: undefined,
+    pushJobs: pushes
+      ? new PushJobs({
+          queue: { enqueue: async () => {} },
+          clock,
+          log: silentLogger,
+          pushAfterMs: 10_000,
+          pushWatchedMax: 100,
+        })
+      : undefined,
   });
-  const user = (userId: number, channelId = `d${userId}.9`) => {
+  const user = (
+    userId: number,
+    channelId = `d${userId}.9`,
+    { isAttached = false, ...more }: Partial<Pointer> & { isAttached?: boolean } = {},
+  ) => {
     const context = { id: String(userId), shard: userId, verify: async () => {} };
-    const owner = { userId, context, isLost: false, isAttached: false, receipt() {}, pushed() {} };
-    const pointer: Pointer = Object.assign(newPointer(channelId), { ours: true, lastId: 1, version: 1 });
+    const owner = { userId, context, isLost: false, isAttached, receipt() {}, pushed() {} };
+    const pointer: Pointer = Object.assign(newPointer(channelId), { ours: true, lastId: 1, version: 1, ...more });
     const mark = () => writer.mark(owner as unknown as InboxOwner, pointer, Dirty.POINTER);
     const leave = async (left: string[]) => {
       await writer.leave(owner as unknown as InboxOwner, [pointer]);
@@ -116,4 +130,28 @@ it("a user that leaves waits for what is on its way of its own, and has nothing 
   await leaving;
   expect(confirmed).toEqual(["d1.9 by 1"]);
   expect(ann.pointer.writing).toBe(false);
+});
+
+it("what a push job waits for is written within a shorter window, also if it begins to wait later", async () => {
+  const { clock, writes, user } = rig({ pushes: true });
+  const owed = { owedId: 1 };
+  user(1, "d1.9", { ...owed, isAttached: true }).mark();
+  user(2, "d2.9", owed).mark();
+  user(3, "d3.9", { pushedId: 1, readId: 1 }).mark();
+  user(4, "d1.9").mark();
+  const later = user(5, "d1.9"); // of one part of the long window with the first
+  later.mark();
+  Object.assign(later.pointer, owed);
+  later.mark();
+  const pass = async (parts: number) => {
+    for (let part = 0; part < parts; part++) {
+      await clock.advance(100);
+      for (const { done } of writes) done();
+      await clock.settle();
+    }
+  };
+  await pass(5);
+  expect(new Set(writes.flatMap(({ of }) => of))).toEqual(new Set(["2", "3", "5"]));
+  await pass(20);
+  expect(new Set(writes.flatMap(({ of }) => of))).toEqual(new Set(["1", "2", "3", "4", "5"]));
 });

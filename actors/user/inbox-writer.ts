@@ -1,7 +1,7 @@
 // Writes the pointers of all users of a node together: what changes within a window is one write a pointer, one commit for
-// all, one verify a shard, and one confirmation a channel. Nobody waits for a pointer, so its window is long; for a watermark
-// that is to be told to others it is short. A long window has parts, each with an end of its own, and a channel is in one of them:
-// all pointers of two seconds at once would hold up the messages that come meanwhile.
+// all, one verify a shard, and one confirmation a channel. Nobody waits for most pointers, so their window is long; it is shorter
+// for one that a push job waits for, and short for a watermark that is to be told to others. A long window has parts, each with an
+// end of its own, and a channel is in one of them: all pointers of some seconds at once would hold up the messages that come meanwhile.
 //
 // (W1) A pointer is confirmed to its channel only after it was durable and verified afterwards, and only if this activation
 //      has given it its version.
@@ -26,6 +26,7 @@ export interface InboxWriterOptions {
   readonly registers: RegisterStore;
   readonly channels: References<typeof ChannelService>;
   readonly pointerFlushMs: number;
+  readonly pushFlushMs: number;
   readonly watermarkFlushMs: number;
   readonly log: Logger;
   /** Absent where nobody is told by push notifications. */
@@ -58,8 +59,8 @@ interface Window {
   readonly parts: Row[][];
 }
 
-/** A tenth of a second each, by default. */
-const LONG_PARTS = 20;
+/** Of a long window. */
+const PART_MS = 100;
 
 interface Written extends Row {
   readonly dirty: number;
@@ -68,8 +69,9 @@ interface Written extends Row {
 
 export class InboxWriter {
   readonly #options: InboxWriterOptions;
-  /** A row may lie in both: whichever window ends first takes all that is dirty. */
+  /** A row may lie in several: whichever window ends first takes all that is dirty. */
   readonly #later: Window;
+  readonly #forPush: Window;
   readonly #soon: Window;
   #flushing: Promise<void> = Promise.resolve();
   /** Behind the write that is under way. */
@@ -81,19 +83,23 @@ export class InboxWriter {
 
   constructor(options: InboxWriterOptions) {
     this.#options = options;
-    this.#later = newWindow(options.pointerFlushMs, LONG_PARTS);
+    this.#later = newWindow(options.pointerFlushMs, Math.ceil(options.pointerFlushMs / PART_MS));
+    this.#forPush = newWindow(options.pushFlushMs, Math.ceil(options.pushFlushMs / PART_MS));
     this.#soon = newWindow(options.watermarkFlushMs, 1);
   }
 
   /** Pointers that wait to be written. */
   get waiting(): number {
-    return waitingIn(this.#later) + waitingIn(this.#soon);
+    return waitingIn(this.#later) + waitingIn(this.#forPush) + waitingIn(this.#soon);
   }
 
+  /** `what` has changed; or who is attached has, and the pointer is dirty. */
   mark(owner: InboxOwner, pointer: Pointer, what: number): void {
     const before = pointer.dirty;
-    pointer.dirty |= what;
-    if ((pointer.dirty & Dirty.TELL) > (before & Dirty.TELL)) this.#add(this.#soon, { owner, pointer });
+    pointer.dirty |= this.#options.pushJobs?.waitsFor(owner, pointer) ? what | Dirty.PUSH : what;
+    const risen = pointer.dirty & ~before;
+    if (risen & Dirty.TELL) this.#add(this.#soon, { owner, pointer });
+    else if (risen & Dirty.PUSH) this.#add(this.#forPush, { owner, pointer });
     else if (before === 0) this.#add(this.#later, { owner, pointer });
   }
 
@@ -110,7 +116,7 @@ export class InboxWriter {
 
   /** Resolves when everything that was marked before is written and confirmed, or is known to have failed. */
   flush(): Promise<void> {
-    return this.#then([...takeAll(this.#soon), ...takeAll(this.#later)]);
+    return this.#then([...takeAll(this.#soon), ...takeAll(this.#forPush), ...takeAll(this.#later)]);
   }
 
   #then(rows: readonly Row[]): Promise<void> {
@@ -153,7 +159,7 @@ export class InboxWriter {
     const writes: RegisterWrite[] = [];
     const written: Written[] = [];
     for (const { owner, pointer } of rows) {
-      if (pointer.dirty === 0) continue; // it was in both windows
+      if (pointer.dirty === 0) continue; // it was in several windows
       this.#options.pushJobs?.foresee(owner, pointer);
       for (const write of pointerWrites(owner.context.id, pointer)) writes.push(write);
       written.push({ owner, pointer, dirty: pointer.dirty, lastId: pointer.lastId });
@@ -222,7 +228,7 @@ export class InboxWriter {
 }
 
 function newWindow(forMs: number, parts: number): Window {
-  return { forMs: Math.max(1, forMs), parts: Array.from({ length: parts }, () => []) };
+  return { forMs: Math.max(1, forMs), parts: Array.from({ length: Math.max(1, parts) }, () => []) };
 }
 
 function waitingIn({ parts }: Window): number {

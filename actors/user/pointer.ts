@@ -23,6 +23,8 @@ export interface Pointer {
   /** Newest message of somebody else that counts as unread and that no push job was made for; 0: none. */
   owedId: number;
   owedAuthor: number;
+  /** Since when something is owed, or since a device last acknowledged part of it; by the monotonic clock. */
+  owedSinceMs: number;
   /** Newest message that a push job was made for, until it is read. */
   pushedId: number;
   /** Its devices are attached and have not acknowledged yet: somebody looks again soon. */
@@ -31,8 +33,11 @@ export interface Pointer {
   devices: Map<number, number> | undefined;
 }
 
-/** Bits of `dirty`. TELL: a watermark moved that the other members do not see from the channel itself, so it waits less. */
-export const Dirty = { POINTER: 1, READ: 2, DELIVERED: 4, TELL: 8 } as const;
+/**
+ * Bits of `dirty`. TELL: a watermark moved that the other members do not see from the channel itself, so it waits less. PUSH: a
+ * push job waits for the write.
+ */
+export const Dirty = { POINTER: 1, READ: 2, DELIVERED: 4, TELL: 8, PUSH: 16 } as const;
 
 export function newPointer(channelId: string): Pointer {
   return {
@@ -50,6 +55,7 @@ export function newPointer(channelId: string): Pointer {
     writing: false,
     owedId: 0,
     owedAuthor: 0,
+    owedSinceMs: 0,
     pushedId: 0,
     watched: false,
     devices: undefined,

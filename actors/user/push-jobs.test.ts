@@ -136,14 +136,14 @@ describe("somebody with a session", () => {
     expect(jobs).toEqual([]);
   });
 
-  it("that is silent has a job made after pushAfterMs, for the newest message", async () => {
+  it("that is silent has a job made pushAfterMs after the delivery, for the newest message", async () => {
     await world.attach(2, 20);
     await say(1);
     await world.clock.advance(5_000);
     await say(2);
-    await world.clock.advance(6_000);
+    await world.clock.advance(4_900);
     expect(jobs).toEqual([]);
-    await world.clock.advance(2_000);
+    await world.clock.advance(700);
     expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
     await world.clock.advance(60_000);
     expect(jobs).toHaveLength(1);
@@ -160,12 +160,32 @@ describe("somebody with a session", () => {
     expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
   });
 
-  it("that detaches before the pointer is written has a job made at once", async () => {
+  it("that acknowledges a part has as long again for the rest", async () => {
     const device = await world.attach(2, 20);
     await say(1);
+    await world.clock.advance(4_000);
+    await say(2);
+    await world.clock.advance(5_000);
+    acknowledge(device, 1);
+    await world.clock.advance(9_900);
+    expect(jobs).toEqual([]);
+    await world.clock.advance(700);
+    expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
+  });
+
+  it("that detaches before its pointers are written has the jobs made as if it had never been there", async () => {
+    const device = await world.attach(2, 20);
+    const channels = Array.from({ length: 20 }, (_, at) => `d2.${12 + at}`); // the window of none of them ends in the first moment
+    const posts = channels.map((channelId, at) => {
+      const post = { userId: 12 + at, producer: 1, number: 1, content: text("hello") };
+      return refsOf(world.at).channel(channelId).post(post);
+    });
+    await ask(Promise.all(posts));
+    await world.clock.advance(100);
+    expect(device.pushed).toHaveLength(20);
     user(2).detach({ gateway: world.at.nodeId, sessionId: device.sessionId });
-    await world.clock.advance(3_000);
-    expect(made()).toEqual([[2, "d1.2", 1, "notify"]]);
+    await world.clock.advance(2_600);
+    expect(new Set(jobs.map(({ channelId }) => channelId))).toEqual(new Set(channels));
   });
 
   it("that reads has none made, whichever of its devices it is", async () => {

@@ -2,8 +2,8 @@
 //
 // (P1) A job is made only after the pointer that it rests on was durable, and verified afterwards (FENCE 10).
 // (P2) With no session attached the job is made at once: what a channel has said since the pointer was last written is one
-//      job, for the newest message. With sessions attached it is made when no device has acknowledged within pushAfterMs.
-//      What was read, or acknowledged by one device, needs none.
+//      job, for the newest message. With sessions attached it is made when no device has acknowledged within pushAfterMs
+//      of the delivery. What was read, or acknowledged by one device, needs none.
 // (P3) An entry whose job is made at once is confirmed to its channel only when the queue has kept the job, or refused it. A
 //      node that dies in between leaves the entry unconfirmed, so the channel tells the user's next activation again, and
 //      that one makes the job again: at least once; the queue knows the second one by its id.
@@ -46,9 +46,10 @@ export interface PushJobStats {
 interface Watched {
   readonly owner: InboxOwner;
   readonly pointer: Pointer;
-  readonly owedId: number;
-  readonly dueMs: number;
 }
+
+/** How late a silent device may be noticed. */
+const LOOK_EVERY_MS = 500;
 
 /** There is something that no device has acknowledged, and no job was made for it. */
 export function owes({ owedId, readId, deliveredId, left }: Pointer): boolean {
@@ -59,7 +60,6 @@ export class PushJobs {
   readonly #options: PushJobsOptions;
   readonly #counts = { notify: 0, clear: 0, failed: 0 };
   readonly #underWay = new Set<Promise<void>>();
-  /** All wait equally long, so whoever came first is due first, and one timer is enough. */
   #watched: Watched[] = [];
   #armed = false;
   #failing = false;
@@ -75,6 +75,11 @@ export class PushJobs {
   /** The pointer is about to be written: it carries what is about to be pushed, so that a later owner knows what to clear. */
   foresee(owner: InboxOwner, pointer: Pointer): void {
     if (!owner.isAttached && owes(pointer)) pointer.pushedId = pointer.owedId;
+  }
+
+  /** A job is made as soon as the pointer is written. */
+  waitsFor(owner: InboxOwner, pointer: Pointer): boolean {
+    return (!owner.isAttached && owes(pointer)) || this.isToClear(pointer);
   }
 
   /** Something was pushed that is read by now. */
@@ -164,17 +169,14 @@ export class PushJobs {
   #watch(owner: InboxOwner, pointer: Pointer): void {
     if (pointer.watched) return;
     pointer.watched = true;
-    const { clock, pushAfterMs } = this.#options;
-    this.#watched.push({ owner, pointer, owedId: pointer.owedId, dueMs: clock.monotonicMs() + pushAfterMs });
+    this.#watched.push({ owner, pointer });
     this.#arm();
   }
 
   #arm(): void {
-    const first = this.#watched[0];
-    if (this.#armed || first === undefined) return;
+    if (this.#armed || this.#watched.length === 0) return;
     this.#armed = true;
-    const { clock } = this.#options;
-    clock.after(Math.max(0, first.dueMs - clock.monotonicMs()), () => {
+    this.#options.clock.after(LOOK_EVERY_MS, () => {
       this.#armed = false;
       this.#look();
       this.#arm();
@@ -182,18 +184,17 @@ export class PushJobs {
   }
 
   #look(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    const notYet = this.#watched.findIndex(({ dueMs }) => dueMs > nowMs);
-    const due = this.#watched.splice(0, notYet < 0 ? this.#watched.length : notYet);
+    const { clock, pushAfterMs } = this.#options;
+    const owedBeforeMs = clock.monotonicMs() - pushAfterMs;
     const silent: Watched[] = [];
-    for (const watched of due) {
-      const { owner, pointer, owedId } = watched;
+    this.#watched = this.#watched.filter((watched) => {
+      const { pointer } = watched;
+      const isOwed = owes(pointer);
+      if (isOwed && pointer.owedSinceMs > owedBeforeMs) return true;
       pointer.watched = false;
-      if (!owes(pointer)) continue;
-      // What it was watched for has arrived, and something newer has not yet.
-      if (pointer.deliveredId >= owedId || pointer.readId >= owedId) this.#watch(owner, pointer);
-      else silent.push(watched);
-    }
+      if (isOwed) silent.push(watched);
+      return false;
+    });
     if (silent.length > 0) this.#track(this.#tellOf(silent));
   }
 

@@ -158,6 +158,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       what |= Dirty.READ;
     }
     if (unreadId > pointer.owedId && unreadAuthor !== this.userId && this.#ports.pushJobs !== undefined) {
+      if (!owes(pointer)) pointer.owedSinceMs = this.context.clock.monotonicMs();
       pointer.owedId = unreadId;
       pointer.owedAuthor = unreadAuthor;
     }
@@ -195,6 +196,11 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
 
   detach({ gateway, sessionId }: DetachNotice): void {
     this.#sessions.detach(gateway, sessionId);
+    if (this.isAttached) return;
+    // With nobody attached, a push job may wait for what is not written.
+    for (const pointer of this.#pointers?.values() ?? []) {
+      if (pointer.dirty !== 0) this.#ports.inboxWriter.mark(this, pointer, 0);
+    }
   }
 
   sync({ cursor }: SyncRequest): Later<SyncReply> | Promise<Later<SyncReply>> {
@@ -262,6 +268,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     if (id <= (pointer.devices.get(deviceId) ?? 0)) return;
     pointer.devices.set(deviceId, id);
     pointer.deliveredId = Math.max(pointer.deliveredId, id);
+    pointer.owedSinceMs = this.context.clock.monotonicMs();
     this.#ports.inboxWriter.mark(this, pointer, Dirty.DELIVERED | Dirty.TELL);
   }
 
