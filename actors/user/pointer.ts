@@ -23,7 +23,7 @@ export interface Pointer {
   /** Newest message of somebody else that counts as unread and that no push job was made for; 0: none. */
   owedId: number;
   owedAuthor: number;
-  /** Since when something is owed, or since a device last acknowledged part of it; by the monotonic clock. */
+  /** Since when something is owed, or since a part of it was last acknowledged or read; by the monotonic clock. */
   owedSinceMs: number;
   /** Newest message that a push job was made for, until it is read. */
   pushedId: number;

@@ -160,13 +160,16 @@ describe("somebody with a session", () => {
     expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
   });
 
-  it("that acknowledges a part has as long again for the rest", async () => {
+  it.each([
+    ["acknowledges", (device: Device) => acknowledge(device, 1)],
+    ["reads", () => read(1)],
+  ])("that %s a part has as long again for the rest", async (_, part) => {
     const device = await world.attach(2, 20);
     await say(1);
     await world.clock.advance(4_000);
     await say(2);
     await world.clock.advance(5_000);
-    acknowledge(device, 1);
+    await part(device);
     await world.clock.advance(9_900);
     expect(jobs).toEqual([]);
     await world.clock.advance(700);

@@ -282,6 +282,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     const id = Math.min(readId, pointer.lastId);
     if (id <= pointer.readId) return done;
     pointer.readId = id;
+    pointer.owedSinceMs = this.context.clock.monotonicMs();
     pointer.readOrdinal = id === pointer.lastId ? pointer.ordinal : Math.min(ordinal, pointer.ordinal);
     const prev = this.#version;
     pointer.version = this.#nextVersion();
