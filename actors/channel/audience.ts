@@ -61,6 +61,10 @@ export class AudienceBook {
     if (waited && recipient.confirmed === recipient.sent) this.#outstanding -= 1;
   }
 
+  get sentThrough(): number {
+    return this.#sentThrough;
+  }
+
   get complete(): boolean {
     return this.#outstanding === 0;
   }

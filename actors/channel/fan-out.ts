@@ -2,7 +2,8 @@
 //
 // (F1) Entry n goes to the members after n and to whom n removes, to nobody else.
 // (F2) Entries leave in the order of their ids; those of one audience that settled together leave together.
-// (F3) What nobody has confirmed is sent again, from the log, by this owner or by the next.
+// (F3) What somebody has not confirmed within `redeliverAfterMs` is sent again, from the log, before twice that time has gone; or
+//      by the next owner. What was sent since is left alone: in a busy channel something is always on its way.
 // (F4) Entries leave at once after a silence of `fanOutEveryMs`; a busy channel hands over once in that time, all together.
 // (F5) Whoever sent them is told first: handing over is work, and what has settled together would wait for all of it.
 
@@ -200,9 +201,10 @@ export class FanOut {
 
   #armAgain(): void {
     if (this.#again !== undefined || this.book.complete) return;
+    const through = this.book.sentThrough;
     this.#again = this.#options.context.after(this.#options.settings.redeliverAfterMs, async () => {
       this.#again = undefined;
-      await this.#sendAgain(everybody);
+      await this.#sendAgain(everybody, through);
       this.#armAgain();
     });
   }
@@ -210,22 +212,24 @@ export class FanOut {
   /** Their mail was lost: what they have not confirmed is not waited for. */
   sendAgainTo(isAffected: (actorId: string) => boolean): void {
     if (this.book.complete || !this.#sent.some(({ audience }) => audience.keys.some(isAffected))) return;
-    this.#options.context.after(0, () => this.#sendAgain(isAffected));
+    this.#options.context.after(0, () => this.#sendAgain(isAffected, this.book.sentThrough));
   }
 
   /**
-   * (F3) The newest entries of a range are enough: the pointer tells the device how far the channel goes, and a device fills
-   * what it lacks by history.
+   * (F3) To those who lack something up to `through`. The newest entries that they lack of a range are enough: the pointer tells the
+   * device how far the channel goes, and a device fills what it lacks by history.
    */
-  async #sendAgain(whom: (actorId: string) => boolean): Promise<void> {
+  async #sendAgain(whom: (actorId: string) => boolean, through: number): Promise<void> {
     const { channelId, logs, settings } = this.#options;
-    for (const range of [...this.#sent]) {
+    for (const range of this.#sent.filter(({ from }) => from <= through)) {
+      const due = Math.min(range.to, through);
       const late = range.audience.recipients.filter(
-        ({ key, sent, confirmed }) => confirmed < sent && confirmed < range.to && whom(key),
+        ({ key, sent, confirmed }) => confirmed < sent && confirmed < due && whom(key),
       );
       if (late.length === 0) continue;
+      const confirmed = Math.min(...late.map((recipient) => recipient.confirmed));
       const rows = await logs.read(channelId, {
-        from: range.from,
+        from: Math.max(range.from, confirmed + 1),
         to: range.to,
         rowsMax: settings.historyPageMax,
         bytesMax: settings.deliverBytesMax,
