@@ -58,6 +58,7 @@ describe("the settings", () => {
       { MADANG_CQL_TRANSLATE: "10.0.0.1:9042" },
       { MADANG_STORAGE_VERIFIES_AT_ONCE: "0" },
       { MADANG_CHAT_POINTER_FLUSH_MS: "6000" },
+      { MADANG_CHAT_PUSH_FLUSH_MS: "6000" },
       { MADANG_NATS_CA_FILE: "/nowhere/authority.pem" },
       { MADANG_NATS_CREDENTIALS_FILE: "/nowhere/node.creds" },
       { MADANG_CONSUL_CA_FILE: "/nowhere/authority.pem" },

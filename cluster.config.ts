@@ -286,8 +286,8 @@ function check(config: ClusterConfig): ClusterConfig {
       "MADANG_CHAT_HEARTBEAT_MS, MADANG_CHAT_SILENT_AFTER_MS and MADANG_CHAT_OFFLINE_AFTER_MS must rise in this order.",
     ],
     [
-      chat.pointerFlushMs * 2 <= chat.redeliverAfterMs,
-      "MADANG_CHAT_REDELIVER_AFTER_MS must be at least twice MADANG_CHAT_POINTER_FLUSH_MS, or what is well is delivered again.",
+      Math.max(chat.pointerFlushMs, chat.pushFlushMs) * 2 <= chat.redeliverAfterMs,
+      "MADANG_CHAT_REDELIVER_AFTER_MS must be at least twice MADANG_CHAT_POINTER_FLUSH_MS and MADANG_CHAT_PUSH_FLUSH_MS, or what is well is delivered again.",
     ],
     [
       gateway.reportEveryMs * 2 < chat.sessionLeaseMs,

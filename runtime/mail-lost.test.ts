@@ -17,13 +17,11 @@ import {
   shardOf,
   silentLogger,
 } from "./index.ts";
+import { type Behaviour, openFence, SHARDS, wakeListIn } from "./node.test-rig.ts";
 import { laneOf } from "./shard.ts";
 
-const SHARDS = 8;
 const nodes: Node[] = [];
 afterEach(() => nodes.splice(0));
-
-type Behaviour = Partial<Handlers<typeof PresenceService>> & Lifecycle;
 
 async function twoNodes(behave: (node: string, id: string) => Behaviour, settings: Partial<RuntimeSettings> = {}) {
   const clock = createVirtualClock();
@@ -42,8 +40,8 @@ async function twoNodes(behave: (node: string, id: string) => Behaviour, setting
       random: seededRandom(1),
       log: silentLogger,
       ...seat,
-      fence: { claim: async () => {}, verify: async () => {}, lose() {}, onLost() {} },
-      wake: { register: async () => {}, list: async () => [], remove: async () => {} },
+      fence: openFence,
+      wake: wakeListIn(new Map()),
       actors: [definition as unknown as ActorDefinition],
     });
   });

@@ -1,6 +1,8 @@
 // Decides who has to be told by a push notification, and puts a job for it on the push queue. One for all users of a node.
 //
-// (P1) A job is made only after the pointer that it rests on was durable, and verified afterwards (FENCE 10).
+// (P1) A job is made only after the pointer that it rests on was durable, and verified afterwards (FENCE 10). One for silent
+//      devices names the newest message, whose own pointer may still be on its way: the channel has that unconfirmed, so if
+//      this owner dies the next one is told of it again.
 // (P2) With no session attached the job is made at once: what a channel has said since the pointer was last written is one
 //      job, for the newest message. With sessions attached it is made when no device has acknowledged within pushAfterMs
 //      of the delivery. What was read, or acknowledged by one device, needs none.
@@ -70,6 +72,19 @@ export class PushJobs {
 
   get stats(): PushJobStats {
     return { ...this.#counts, watched: this.#watched.length };
+  }
+
+  /** A message that counts as unread was delivered; 0: none. */
+  owe(pointer: Pointer, messageId: number, author: number): void {
+    if (messageId <= pointer.owedId) return;
+    if (!owes(pointer)) this.heard(pointer);
+    pointer.owedId = messageId;
+    pointer.owedAuthor = author;
+  }
+
+  /** Its devices have as long from now as from a delivery: one of them has just acknowledged, or read, a part. */
+  heard(pointer: Pointer): void {
+    pointer.owedSinceMs = this.#options.clock.monotonicMs();
   }
 
   /** The pointer is about to be written: it carries what is about to be pushed, so that a later owner knows what to clear. */

@@ -157,11 +157,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
       pointer.readOrdinal = ordinal;
       what |= Dirty.READ;
     }
-    if (unreadId > pointer.owedId && unreadAuthor !== this.userId && this.#ports.pushJobs !== undefined) {
-      if (!owes(pointer)) pointer.owedSinceMs = this.context.clock.monotonicMs();
-      pointer.owedId = unreadId;
-      pointer.owedAuthor = unreadAuthor;
-    }
+    if (unreadAuthor !== this.userId) this.#ports.pushJobs?.owe(pointer, unreadId, unreadAuthor);
     this.#ports.inboxWriter.mark(this, pointer, what);
     this.#push(prev, version, body, traceparent);
   }
@@ -268,7 +264,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     if (id <= (pointer.devices.get(deviceId) ?? 0)) return;
     pointer.devices.set(deviceId, id);
     pointer.deliveredId = Math.max(pointer.deliveredId, id);
-    pointer.owedSinceMs = this.context.clock.monotonicMs();
+    this.#ports.pushJobs?.heard(pointer);
     this.#ports.inboxWriter.mark(this, pointer, Dirty.DELIVERED | Dirty.TELL);
   }
 
@@ -282,7 +278,7 @@ export class User implements Handlers<typeof UserService>, Lifecycle, InboxOwner
     const id = Math.min(readId, pointer.lastId);
     if (id <= pointer.readId) return done;
     pointer.readId = id;
-    pointer.owedSinceMs = this.context.clock.monotonicMs();
+    this.#ports.pushJobs?.heard(pointer);
     pointer.readOrdinal = id === pointer.lastId ? pointer.ordinal : Math.min(ordinal, pointer.ordinal);
     const prev = this.#version;
     pointer.version = this.#nextVersion();
