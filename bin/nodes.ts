@@ -2,7 +2,8 @@
 
 import { parseArgs } from "node:util";
 import type { ClusterState } from "../runtime/index.ts";
-import { columns, lookAtCluster, runCommand } from "./cluster.ts";
+import { lookAtCluster, runCommand } from "./cluster.ts";
+import { columns } from "./columns.ts";
 
 const usage = "usage: madang nodes\n";
 

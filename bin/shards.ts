@@ -3,7 +3,8 @@
 import { parseArgs } from "node:util";
 import type { ClusterState, ShardOwner } from "../runtime/index.ts";
 import { clusterErrors } from "../runtime/index.ts";
-import { columns, lookAtCluster, runCommand } from "./cluster.ts";
+import { lookAtCluster, runCommand } from "./cluster.ts";
+import { columns } from "./columns.ts";
 
 const usage = "usage: madang shards [SHARD | --all]\n";
 

@@ -1,8 +1,12 @@
 // `make cluster`: engines, and a cluster of several nodes on them, until Ctrl-C. Engines whose addresses are set are not started.
 
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { columns } from "../../bin/columns.ts";
 import { startServices } from "../services/index.ts";
-import { startCluster } from "./cluster.ts";
+import { type Cluster, startCluster } from "./cluster.ts";
 
 const startedMs = performance.now();
 const log = (line: string) => {
@@ -28,6 +32,7 @@ async function main(): Promise<void> {
   const ending = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
+  const logs = await mkdtemp(join(tmpdir(), "madang-cluster-logs-"));
   const services = await startServices({ log });
   try {
     const cluster = await startCluster({
@@ -35,21 +40,39 @@ async function main(): Promise<void> {
       name: values.name ?? "yard",
       layout: { actors, gateways: 2, apis: 1, pushers: 1 },
       settings: { MADANG_LOG_LEVEL: "warn" },
+      logs,
       log,
     });
+    let stopping = false;
+    for (const { name, gone } of cluster.nodes.values()) {
+      void gone.then(() => {
+        if (!stopping) log(`${name} ended by itself`);
+      });
+    }
     try {
       for (const [name, value] of Object.entries(cluster.settings)) process.stdout.write(`export ${name}='${value}'\n`);
       process.stdout.write(`\nHTTP API   ${cluster.apiUrl}   (documentation: ${cluster.apiUrl}/docs)\n`);
       process.stdout.write("In another terminal, after these exports: node dist/bin/madang.js nodes\n");
-      process.stdout.write(`and: node dist/bin/madang.js chat --as ann --server ${cluster.apiUrl}\n`);
+      process.stdout.write(
+        `and: node dist/bin/madang.js chat --as ann --server ${cluster.apiUrl}\n\n${listed(cluster)}`,
+      );
+      process.stdout.write(`What they print is in ${logs} until the end.\n`);
       log("Ctrl-C ends it all");
       await ending;
     } finally {
+      stopping = true;
       await cluster.stop();
     }
   } finally {
     await services.stop();
+    await rm(logs, { recursive: true, force: true });
   }
+}
+
+/** For who wants to kill one, pause one, or look at its metrics. */
+function listed({ nodes }: Cluster): string {
+  const rows = [...nodes.values()].map(({ name, pid, httpUrl, wsUrl }) => [name, String(pid), httpUrl, wsUrl]);
+  return columns([["NODE", "PID", "HTTP", "WEBSOCKETS"], ...rows]);
 }
 
 await main();
