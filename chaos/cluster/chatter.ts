@@ -163,6 +163,16 @@ export async function statePromises({ fact }: World, chatter: Chatter): Promise<
   );
 }
 
+/** Texts that were sent within the time, and those of them that were acknowledged by now. */
+export function progress(
+  chatter: Chatter,
+  fromMs: number,
+  toMs: number,
+): { sent: number; acked: number; latencies: number[] } {
+  const latencies = chatter.latencies(fromMs, toMs);
+  return { sent: latencies.length, acked: latencies.filter((latency) => latency < Infinity).length, latencies };
+}
+
 export function percentile(ascending: readonly number[], share: number): number {
   return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? Number.NaN;
 }
@@ -175,4 +185,13 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
     await pause(10);
   }
   return performance.now() - startedMs;
+}
+
+/** All that was said in so long has had its acknowledgement in so much. */
+const CALM_MS = 2_000;
+export const CALM_ACK_MS = 1_000;
+
+export function isCalm(chatter: Chatter): boolean {
+  const latest = chatter.latencies(performance.now() - CALM_MS - CALM_ACK_MS, performance.now() - CALM_ACK_MS);
+  return latest.length > 0 && latest.every((latency) => latency < CALM_ACK_MS);
 }

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { storageDefaults } from "../../storage/index.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
-import { type Chatter, gather, percentile, statePromises, until } from "./chatter.ts";
+import { CALM_ACK_MS, type Chatter, gather, isCalm, percentile, progress, statePromises, until } from "./chatter.ts";
 import { ms } from "./nodes.ts";
 import { gatherPosters, startPosting } from "./poster.ts";
 import type { Scenario, World } from "./scenario.ts";
@@ -16,9 +16,6 @@ const POSTERS = 8;
 /** Far longer than a request waits for a member. */
 const MEMBER_PAUSED_MS = 8_000;
 const { requestWithinMs: REQUEST_WITHIN_MS } = storageDefaults;
-/** All that was said in so long has had its acknowledgement in so much. */
-const CALM_MS = 2_000;
-const CALM_ACK_MS = 1_000;
 const CALM_WITHIN_MS = 60_000;
 
 interface Stage {
@@ -57,16 +54,6 @@ export const engines: Scenario = {
     }
   },
 };
-
-/** Texts that were sent within the time, and those of them that were acknowledged by now. */
-function progress(
-  chatter: Chatter,
-  fromMs: number,
-  toMs: number,
-): { sent: number; acked: number; latencies: number[] } {
-  const latencies = chatter.latencies(fromMs, toMs);
-  return { sent: latencies.length, acked: latencies.filter((latency) => latency < Infinity).length, latencies };
-}
 
 /** Its connections stay open, and it says nothing. Each in turn, for each is the one that some nodes prefer. */
 async function eachMemberPaused({ world, chatter }: Stage): Promise<void> {
@@ -150,11 +137,6 @@ async function twoMembersDown({ world, chatter, seat }: Stage): Promise<void> {
   world.say(`people are served as before ${ms(performance.now() - readyMs)} after the members answer again`);
 }
 
-function isCalm(chatter: Chatter): boolean {
-  const latest = chatter.latencies(performance.now() - CALM_MS - CALM_ACK_MS, performance.now() - CALM_ACK_MS);
-  return latest.length > 0 && latest.every((latency) => latency < CALM_ACK_MS);
-}
-
 async function postgresAway({ world, chatter, cluster }: Stage): Promise<void> {
   const errorsBefore = chatter.errors.length;
   await world.services.postgres.kill();
@@ -229,10 +211,11 @@ async function consulAway({ world, chatter, seat }: Stage): Promise<void> {
 async function natsAway({ world, chatter, seat }: Stage): Promise<void> {
   const posting = startPosting(await gatherPosters(seat, POSTERS, 50));
   await until("the posters are served", () => posting.posters.every(({ acked }) => acked.length > 2), 20_000);
-  await world.services.nats.kill();
+  const [nats] = world.services.nats;
+  await nats?.kill();
   await pause(NATS_AWAY_MS);
   world.fact(posting.late() === 0, `without NATS each call ends within its deadline: ${posting.outcomes()}`);
-  await world.services.nats.start();
+  await nats?.start();
   const backMs = performance.now();
   const channels = [...chatter.channels, chatter.group];
   await until(

@@ -12,6 +12,7 @@ import { demo } from "./demo.ts";
 import { engines } from "./engines.ts";
 import { hotChannel } from "./hot-channel.ts";
 import { leader } from "./leader.ts";
+import { natsServers } from "./nats-servers.ts";
 import { nodes } from "./nodes.ts";
 import { operations } from "./operations.ts";
 import { restore } from "./restore.ts";
@@ -29,6 +30,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "hot-channel": hotChannel,
   restore,
   leader,
+  "nats-servers": natsServers,
   services: internalServices,
   operations,
   secured,

@@ -290,8 +290,9 @@ async function live(stage: Stage, cluster: Cluster): Promise<void> {
   try {
     chatter.talk();
     await pause(TALK_MS);
-    await engines.nats.kill();
-    await engines.nats.start();
+    const [nats] = engines.nats;
+    await nats?.kill();
+    await nats?.start();
     await servedAgain(world, chatter);
     await chatter.hush();
     world.fact(await chatter.settled(SETTLED_MS), "everything that was said has reached everybody");

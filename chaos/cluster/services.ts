@@ -62,7 +62,7 @@ export const services: Scenario = {
     try {
       await serve(stage);
       const violationsIn = async () =>
-        (await readFile(own.nats.logFile, "utf8")).split("\n").filter((line) => line.includes("Violation"));
+        (await readFile(own.nats[0]?.logFile ?? "", "utf8")).split("\n").filter((line) => line.includes("Violation"));
       const violations = await violationsIn();
       world.fact(
         violations.length === 0,

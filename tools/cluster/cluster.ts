@@ -67,10 +67,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { environment, name, layout, log } = options;
   const folder = await mkdtemp(join(tmpdir(), "madang-cluster-"));
   const settings = {
+    MADANG_PUSH_REPLICAS: "1", // of the streams, unless the environment knows of several NATS servers
     ...environment,
     MADANG_CLUSTER: name,
     MADANG_CQL_KEYSPACE: name.replaceAll("-", "_"),
-    MADANG_PUSH_REPLICAS: "1", // of the streams: there is one NATS server
     ...options.settings,
   };
   const nodes = new Map<string, ClusterNode>();

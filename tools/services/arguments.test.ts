@@ -7,6 +7,7 @@ describe("the command line of the services", () => {
       help: false,
       only: ["nats", "consul", "cassandra", "postgres"],
       cassandraNodes: 3,
+      natsServers: 1,
       fixedPorts: false,
       provisionOnly: false,
       dataFolder: undefined,
@@ -34,6 +35,7 @@ describe("the command line of the services", () => {
   test.each([
     [["--only", "nats,kafka"], "there is no engine kafka"],
     [["--cassandra", "2"], "--cassandra takes 1 or 3, not 2"],
+    [["--nats", "2"], "--nats takes 1 or 3, not 2"],
     [["--"], "-- is followed by a command"],
     [["--fast"], "Unknown option '--fast'"],
     [["nats"], "Unexpected argument 'nats'"],

@@ -11,6 +11,7 @@ and not started.
 
   --only a,b        of nats, consul, cassandra, postgres
   --cassandra 1|3   nodes of the ring (3)
+  --nats 1|3        servers with routes to each other (1)
   --fixed           ports 4222, 8500, 9042, 5432 instead of free ones
   --data DIR        keep the data there, and use it again
   --provision       only lay down what is missing (MADANG_CACHE says where), start nothing
@@ -20,6 +21,7 @@ export interface Arguments {
   readonly help: boolean;
   readonly only: readonly EngineName[];
   readonly cassandraNodes: 1 | 3;
+  readonly natsServers: 1 | 3;
   readonly fixedPorts: boolean;
   readonly provisionOnly: boolean;
   readonly dataFolder: string | undefined;
@@ -32,13 +34,12 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const own = end === -1 ? argv : argv.slice(0, end);
   const values = parse(own);
   const only = values.only === undefined ? engineNames : values.only.split(",").map(engineName);
-  const nodes = values.cassandra ?? "3";
-  if (nodes !== "1" && nodes !== "3") refuse(`--cassandra takes 1 or 3, not ${nodes}`);
   if (end !== -1 && end === argv.length - 1) refuse("-- is followed by a command");
   return {
     help: values.help ?? false,
     only,
-    cassandraNodes: nodes === "1" ? 1 : 3,
+    cassandraNodes: oneOrThree("cassandra", values.cassandra ?? "3"),
+    natsServers: oneOrThree("nats", values.nats ?? "1"),
     fixedPorts: values.fixed ?? false,
     provisionOnly: values.provision ?? false,
     dataFolder: values.data,
@@ -54,6 +55,7 @@ function parse(argv: readonly string[]) {
         help: { type: "boolean" },
         only: { type: "string" },
         cassandra: { type: "string" },
+        nats: { type: "string" },
         fixed: { type: "boolean" },
         provision: { type: "boolean" },
         data: { type: "string" },
@@ -62,6 +64,11 @@ function parse(argv: readonly string[]) {
   } catch (error) {
     return refuse((error as Error).message);
   }
+}
+
+function oneOrThree(option: string, value: string): 1 | 3 {
+  if (value !== "1" && value !== "3") refuse(`--${option} takes 1 or 3, not ${value}`);
+  return value === "1" ? 1 : 3;
 }
 
 function engineName(name: string): EngineName {

@@ -7,9 +7,11 @@ import { renderConsul } from "./consul/configuration.ts";
 import { renderNats } from "./nats/configuration.ts";
 import { postgresArguments, tlsOnly } from "./postgres/configuration.ts";
 
+const nats = { name: "n", port: 1, monitorPort: 2, routePort: 3, routes: [], storeFolder: "/data/js", fragment: "" };
+
 describe("what an acknowledgement means is on the disk", () => {
   test("in JetStream", () => {
-    const text = renderNats({ port: 1, monitorPort: 2, storeFolder: "/data/js", fragment: "debug: true" });
+    const text = renderNats({ ...nats, fragment: "debug: true" });
     expect(text).toMatch(/^ {2}sync_interval: always$/m);
     expect(text).toContain("debug: true");
   });
@@ -29,7 +31,7 @@ describe("with a certificate nobody is answered in clear", () => {
   const certificate = "/tls/server.pem";
 
   test("by NATS", () => {
-    const text = renderNats({ port: 1, monitorPort: 2, storeFolder: "/data/js", certificate, fragment: "" });
+    const text = renderNats({ ...nats, certificate });
     expect(text).toMatch(/^tls \{ cert_file: "\/tls\/server\.pem", key_file: "\/tls\/server\.pem" \}$/m);
   });
 
@@ -103,4 +105,11 @@ describe("Consul", () => {
       ports: { http: 8500 },
     });
   });
+});
+
+test("NATS servers that are several know all routes, and one that is alone has none", () => {
+  expect(renderNats({ ...nats, routes: [3, 4] })).toContain(
+    'cluster { name: madang, listen: "127.0.0.1:3", routes: ["nats://127.0.0.1:3", "nats://127.0.0.1:4"] }\n',
+  );
+  expect(renderNats(nats)).not.toContain("cluster");
 });

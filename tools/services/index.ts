@@ -33,6 +33,8 @@ export interface ServicesOptions {
   readonly fixedPorts?: boolean;
   /** Kept, and used again at the next start. By default the data is thrown away at the end. */
   readonly dataFolder?: string;
+  /** 1 by default. Of 3 each has routes to the others, and JetStream keeps three replicas. */
+  readonly natsServers?: 1 | 3;
   /** Further lines for nats-server's configuration file, for instance users with allow-lists. */
   readonly natsConfig?: string;
   /** Laid over Consul's configuration, for instance `{ acl: { enabled: true, default_policy: "deny", tokens: … } }`. */
@@ -60,7 +62,7 @@ export interface Services {
    * authority also its file, and with what its owner is let in: a user of NATS is for `natsConfig` to name.
    */
   readonly environment: Readonly<Record<string, string>>;
-  readonly nats: Engine;
+  readonly nats: readonly Engine[];
   readonly consul: Engine;
   readonly cassandra: readonly Engine[];
   readonly postgres: Engine;
@@ -117,7 +119,7 @@ export async function startServices(options: ServicesOptions = {}): Promise<Serv
   return {
     environment: Object.assign({}, given, ...[...services.values()].map(({ environment }) => environment)),
     get nats() {
-      return engines("nats")[0] as Engine;
+      return engines("nats");
     },
     get consul() {
       return engines("consul")[0] as Engine;
@@ -135,7 +137,8 @@ export async function startServices(options: ServicesOptions = {}): Promise<Serv
 type Maker = (service: ServiceOptions, options: ServicesOptions) => Promise<Service>;
 
 const makers: Readonly<Record<EngineName, Maker>> = {
-  nats: (service, { natsConfig }) => natsService({ ...service, ...(natsConfig && { fragment: natsConfig }) }),
+  nats: (service, { natsServers = 1, natsConfig }) =>
+    natsService({ ...service, servers: natsServers, ...(natsConfig && { fragment: natsConfig }) }),
   consul: (service, { consulConfig, consulToken }) =>
     consulService({
       ...service,

@@ -1,6 +1,11 @@
 export interface NatsConfiguration {
+  /** Of the server: with others it is known by it. */
+  readonly name: string;
   readonly port: number;
   readonly monitorPort: number;
+  /** Where the others reach it, and where all of them are reached; none for a server that is alone. */
+  readonly routePort: number;
+  readonly routes: readonly number[];
   readonly storeFolder: string;
   /** A PEM file of key and certificate: then nobody is answered in clear. */
   readonly certificate?: string | undefined;
@@ -8,10 +13,14 @@ export interface NatsConfiguration {
   readonly fragment: string;
 }
 
-export function renderNats({ port, monitorPort, storeFolder, certificate, fragment }: NatsConfiguration): string {
+export function renderNats(configuration: NatsConfiguration): string {
+  const { name, port, monitorPort, routePort, routes, storeFolder, certificate, fragment } = configuration;
   const file = JSON.stringify(certificate);
   const tls = certificate === undefined ? "" : `tls { cert_file: ${file}, key_file: ${file} }\n`;
-  return `server_name: madang
+  const others = routes.map((route) => `"nats://127.0.0.1:${route}"`).join(", ");
+  const cluster =
+    routes.length === 0 ? "" : `cluster { name: madang, listen: "127.0.0.1:${routePort}", routes: [${others}] }\n`;
+  return `server_name: ${JSON.stringify(name)}
 listen: "127.0.0.1:${port}"
 http: "127.0.0.1:${monitorPort}"
 # The longest text takes 400 KB, and a batch between nodes ends at 256 KB or with one longer message.
@@ -21,6 +30,6 @@ jetstream {
   # An acknowledged entry is on the disk: by default the server syncs every two minutes.
   sync_interval: always
 }
-${tls}${fragment}
+${cluster}${tls}${fragment}
 `;
 }
