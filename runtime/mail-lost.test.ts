@@ -16,6 +16,7 @@ import {
   seededRandom,
   shardOf,
   silentLogger,
+  type VirtualClock,
 } from "./index.ts";
 import { type Behaviour, openFence, SHARDS, wakeListIn } from "./node.test-rig.ts";
 import { laneOf } from "./shard.ts";
@@ -127,6 +128,69 @@ describe("one-way mail that was lost", () => {
     await clock.advance(10);
     await cluster.move(shardOf(onA, SHARDS), "n1");
     expect([...told]).toEqual([`n1/${onB}: true false`]);
+  });
+});
+
+describe("a call between two nodes that lost something", () => {
+  /** How the call ended, and after how many milliseconds. */
+  async function outcomeOf(clock: VirtualClock, asked: Promise<unknown>) {
+    const startedMs = clock.monotonicMs();
+    const outcome = asked.then(
+      () => "answered",
+      ({ code, executed }) => `${code} ${executed}`,
+    );
+    const ended = outcome.then((how) => ({ how, afterMs: clock.monotonicMs() - startedMs }));
+    await clock.advance(60_000);
+    return ended;
+  }
+  const settings = { callDeadlineMs: 30_000 };
+
+  it("ends as unknown with the next beat if it was lost itself", async () => {
+    const { clock, cluster, a, onB } = await twoNodes(() => ({ ask: () => ({ presence: null }) }), settings);
+    cluster.cut("n0", "n1");
+    const asked = a.references(PresenceService)(onB).ask({ askerId: 1 });
+    asked.catch(() => undefined);
+    await clock.advance(5);
+    cluster.heal();
+    const { how, afterMs } = await outcomeOf(clock, asked);
+    expect(how).toBe("UNAVAILABLE maybe");
+    expect(afterMs).toBeLessThan(1_100);
+  });
+
+  it("ends so if its answer was lost, and is asked once", async () => {
+    let runs = 0;
+    const ask = async () => {
+      runs += 1;
+      cluster.cut("n1", "n0");
+      return { presence: null };
+    };
+    const { clock, cluster, a, onB } = await twoNodes(() => ({ ask }), settings);
+    const asked = a.references(PresenceService)(onB).ask({ askerId: 1 });
+    asked.catch(() => undefined);
+    await clock.advance(5);
+    cluster.heal();
+    const { how, afterMs } = await outcomeOf(clock, asked);
+    expect({ how, runs }).toEqual({ how: "UNAVAILABLE maybe", runs: 1 });
+    expect(afterMs).toBeLessThan(1_100);
+  });
+
+  it("waits for its answer if it is still worked on", async () => {
+    let finish: (() => void) | undefined;
+    const ask = () =>
+      new Promise<{ presence: null }>((resolve) => {
+        finish = () => resolve({ presence: null });
+      });
+    const { clock, cluster, a, b, onB } = await twoNodes(() => ({ ask, report() {} }), settings);
+    const asked = a.references(PresenceService)(onB).ask({ askerId: 1 });
+    await clock.advance(5);
+    cluster.cut("n0", "n1");
+    a.references(PresenceService)(onB).report(notice(""));
+    await clock.advance(5);
+    cluster.heal();
+    await clock.advance(5_000);
+    expect(b.stats().mail.lanes[laneOf(onB)]?.lostIn).toBe(1);
+    finish?.();
+    expect((await outcomeOf(clock, asked)).how).toBe("answered");
   });
 });
 

@@ -7,6 +7,8 @@
 // (P4) A service reaches only the methods that it was allowed, and is answered only under its own name.
 // (P5) Nothing is taken from a node that is no member, but from one that this node has written to: it may answer. A member
 //      of which this node has not heard yet is told that its calls did not run, and calls again.
+// (P6) When something between two nodes was lost, each call between them in that lane ends soon: it is worked on and will be
+//      answered, or fails with executed: maybe.
 
 import { Batch, type Envelope, type MethodDescriptor, type Call as WireCall } from "../proto/index.ts";
 import type { Call } from "./call.ts";
@@ -64,6 +66,9 @@ interface Bag {
 const nothing = new Uint8Array(0);
 /** What an envelope takes beside its payload, about. */
 const ENVELOPE_BYTES = 96;
+/** At most, as a varint. */
+const CALL_ID_BYTES = 8;
+const LOST = "the call or its answer was lost on its way";
 /** What stands around a piece. */
 const PIECE_ROOM_BYTES = 64;
 
@@ -251,6 +256,15 @@ export class PostOffice {
     this.#put(pending.to, laneOf(call.actorId), { cancel: { from: this.#nodeId, callId: call.callId } }, 0);
   }
 
+  /** (P6) The question comes after every call that it names, and its answer after every other that was under way. */
+  #ask(to: string, lane: number): void {
+    const callIds: number[] = [];
+    for (const pending of this.#pending.all()) {
+      if (pending.to === to && laneOf(pending.call.actorId) === lane) callIds.push(pending.callId);
+    }
+    if (callIds.length > 0) this.#put(to, lane, { inDoubt: { callIds } }, callIds.length * CALL_ID_BYTES);
+  }
+
   forget(call: Call): void {
     if (call.callId !== 0) this.#pending.take(call.callId);
   }
@@ -366,14 +380,14 @@ export class PostOffice {
     const batch = this.#decode(bytes);
     if (batch === undefined) return;
     if (!this.#arrivals.isMember(from) && !this.#linksOut.has(from)) return this.#turnAway(from, lane, batch); // (P5)
-    if (batch.link === 0) return this.#open(from, batch);
+    if (batch.link === 0) return this.#open(from, lane, batch);
     const isBeat = batch.envelopes.length === 0 && batch.piece.byteLength === 0;
     const verdict = this.#linksIn.accept(from, lane, batch, isBeat);
     if (verdict.lost) this.#lost(from, lane);
-    if (verdict.kind === "take") this.#open(from, batch);
+    if (verdict.kind === "take") this.#open(from, lane, batch);
     else if (verdict.kind === "whole") {
       const whole = this.#decode(verdict.bytes);
-      if (whole !== undefined) this.#open(from, whole);
+      if (whole !== undefined) this.#open(from, lane, whole);
     } else if (verdict.kind === "drop" && !isBeat) this.stats.duplicates += 1;
   }
 
@@ -395,11 +409,12 @@ export class PostOffice {
   #lost(from: string, lane: number): void {
     this.#lane(lane).lostIn += 1;
     this.#put(from, lane, { lost: { lane } }, 0);
+    this.#ask(from, lane);
     this.#arrivals.lostFrom(from, lane);
   }
 
-  #open(from: string, batch: Batch): void {
-    for (const { call, reply, cancel, lost } of batch.envelopes) {
+  #open(from: string, lane: number, batch: Batch): void {
+    for (const { call, reply, cancel, lost, inDoubt } of batch.envelopes) {
       if (call) this.#receiveCall(from, call);
       else if (reply) this.#receiveReply(reply);
       else if (cancel) {
@@ -407,8 +422,17 @@ export class PostOffice {
         if (inbound !== undefined) inbound.abandoned = true;
       } else if (lost) {
         if (lost.lane < LANES) this.#lane(lost.lane).lostOut += 1;
+        this.#ask(from, lost.lane);
         this.#arrivals.lostTo(from, lost.lane);
-      }
+      } else if (inDoubt) this.#resolve(from, lane, inDoubt.callIds);
+    }
+  }
+
+  /** (P6) */
+  #resolve(from: string, lane: number, callIds: readonly number[]): void {
+    for (const callId of callIds) {
+      if (this.#inbound.find(callId, (call) => call.from === from) !== undefined) continue;
+      this.#put(from, lane, failedReply(callId, runtimeErrors.UNAVAILABLE({ executed: "maybe", message: LOST })), 0);
     }
   }
 

@@ -25,8 +25,9 @@ export interface Envelope {
   reply?: Reply | null;
   cancel?: Cancel | null;
   lost?: MailLost | null;
+  inDoubt?: InDoubt | null;
   /** Set by decode: which of the group is present. */
-  readonly body?: "call" | "reply" | "cancel" | "lost";
+  readonly body?: "call" | "reply" | "cancel" | "lost" | "inDoubt";
 }
 export const Envelope = root.Envelope as Codec<Envelope>;
 
@@ -35,6 +36,13 @@ export interface MailLost {
   lane: number;
 }
 export const MailLost = root.MailLost as Codec<MailLost>;
+
+/** Something between the two was lost: those of these calls that are not worked on were lost, or their answers. They are answered
+ * with a failure. */
+export interface InDoubt {
+  callIds: number[];
+}
+export const InDoubt = root.InDoubt as Codec<InDoubt>;
 
 /** The caller gave up: mail that was not started need not be. */
 export interface Cancel {

@@ -10677,11 +10677,12 @@ export const madang = $root.madang = (() => {
             Envelope.prototype.reply = null;
             Envelope.prototype.cancel = null;
             Envelope.prototype.lost = null;
+            Envelope.prototype.inDoubt = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(Envelope.prototype, "body", {
-                get: $util.oneOfGetter($oneOfFields = ["call", "reply", "cancel", "lost"]),
+                get: $util.oneOfGetter($oneOfFields = ["call", "reply", "cancel", "lost", "inDoubt"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -10704,6 +10705,8 @@ export const madang = $root.madang = (() => {
                     $root.madang.cluster.Cancel.encode(message.cancel, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.lost != null && $Object.hasOwnProperty.call(message, "lost"))
                     $root.madang.cluster.MailLost.encode(message.lost, writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.inDoubt != null && $Object.hasOwnProperty.call(message, "inDoubt"))
+                    $root.madang.cluster.InDoubt.encode(message.inDoubt, writer.uint32(42).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -10763,6 +10766,13 @@ export const madang = $root.madang = (() => {
                                 break;
                             message.lost = $root.madang.cluster.MailLost.decode(reader, reader.size(), $undefined, _depth + 1, message.lost);
                             message.body = "lost";
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            message.inDoubt = $root.madang.cluster.InDoubt.decode(reader, reader.size(), $undefined, _depth + 1, message.inDoubt);
+                            message.body = "inDoubt";
                             continue;
                         }
                     }
@@ -10869,6 +10879,98 @@ export const madang = $root.madang = (() => {
             };
 
             return MailLost;
+        })();
+
+        cluster.InDoubt = (function() {
+
+            const InDoubt = function (properties) {
+                this.callIds = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            InDoubt.prototype.callIds = $util.emptyArray;
+
+            InDoubt.create = function(properties) {
+                return new InDoubt(properties);
+            };
+
+            InDoubt.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.callIds != null && message.callIds.length)
+                    writer.uint32(10).uint64s(message.callIds);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            InDoubt.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.madang.cluster.InDoubt();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType === 2) {
+                                if (!(message.callIds && message.callIds.length))
+                                    message.callIds = [];
+                                reader.uint64s(message.callIds);
+                                continue;
+                            }
+                            if (wireType !== 0)
+                                break;
+                            if (!(message.callIds && message.callIds.length))
+                                message.callIds = [];
+                            message.callIds.push(reader.uint64());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return InDoubt;
         })();
 
         cluster.Cancel = (function() {
