@@ -216,7 +216,7 @@ const token = /^[A-Za-z0-9_-]{1,64}$/;
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
 
 function check(config: ClusterConfig): ClusterConfig {
-  const { node, chat, gateway, runtime, storage, cluster, placement } = config;
+  const { node, chat, gateway, runtime, storage, cluster, placement, push } = config;
   const alone = cluster.name === "";
   const needed = (value: string | readonly unknown[], names: string): readonly [boolean, string] => [
     alone || value.length > 0,
@@ -288,6 +288,10 @@ function check(config: ClusterConfig): ClusterConfig {
     [
       Math.max(chat.pointerFlushMs, chat.pushFlushMs) * 2 <= chat.redeliverAfterMs,
       "MADANG_CHAT_REDELIVER_AFTER_MS must be at least twice MADANG_CHAT_POINTER_FLUSH_MS and MADANG_CHAT_PUSH_FLUSH_MS, or what is well is delivered again.",
+    ],
+    [
+      chat.pushFlushMs + push.enqueueWithinMs < chat.redeliverAfterMs,
+      "MADANG_CHAT_REDELIVER_AFTER_MS must be above MADANG_CHAT_PUSH_FLUSH_MS and MADANG_PUSH_ENQUEUE_WITHIN_MS together, or what waits for the push queue is delivered again.",
     ],
     [
       gateway.reportEveryMs * 2 < chat.sessionLeaseMs,

@@ -5,7 +5,7 @@
 //
 // With scenarios named, only their rows are measured and written anew; --print writes nothing. BENCH_PROFILE=<folder> writes CPU profiles of what is measured.
 
-import { parseArgs } from "node:util";
+import { readArguments, wholeNumber } from "../tools/arguments.ts";
 import { direct } from "./direct.ts";
 import { fanOut } from "./fan-out.ts";
 import { idle } from "./idle.ts";
@@ -46,20 +46,23 @@ const scenarios = {
   "fan-out": () => fanOut(pairs),
 };
 
-const { values, positionals } = parseArgs({
-  options: { pairs: { type: "string" }, print: { type: "boolean" } },
-  allowPositionals: true,
-});
-const pairs = Number(values.pairs ?? PAIRS);
+const usage = `make bench, or: node --expose-gc dist/bench/main.js [options] [SCENARIO …]
+
+Measures one node beside its baselines, and writes the table into docs/performance.md. All scenarios, or those that are named:
+${Object.keys(scenarios).join(", ")}
+
+  --pairs N  of runs, where there are several (${PAIRS})
+  --print    writes nothing
+`;
+const options = { pairs: { type: "string" }, print: { type: "boolean" } } as const;
+const { values, positionals } = readArguments(usage, options, Object.keys(scenarios));
+const pairs = wholeNumber(usage, "pairs", values.pairs, PAIRS);
 const chosen = positionals.length === 0 ? Object.keys(scenarios) : positionals;
 const results: Result[] = [];
 pinMyself();
 for (const name of chosen) {
-  const scenario = scenarios[name as keyof typeof scenarios];
-  if (scenario === undefined)
-    throw new Error(`there is no scenario ${name}; there are ${Object.keys(scenarios).join(", ")}`);
   say(`${name} …`);
-  results.push(...(await scenario()));
+  results.push(...(await scenarios[name as keyof typeof scenarios]()));
 }
 process.stdout.write(`${table(results)}\n`);
 if (!values.print) await writeResults(results);

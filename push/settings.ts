@@ -24,7 +24,7 @@ export interface PushSettings {
   readonly enqueuingMax: number;
   readonly publishAtOnceMax: number;
   readonly enqueueTryMs: number;
-  readonly enqueueTries: number;
+  readonly enqueueWithinMs: number;
   readonly ackWithinMs: number;
   readonly ackPendingMax: number;
   readonly pullMs: number;
@@ -56,7 +56,7 @@ export const pushDefaults: PushSettings = {
   enqueuingMax: 10_000, // jobs of one node that are on their way to the stream; beyond it jobs are refused and counted
   publishAtOnceMax: 500, // of them before the stream's word: a stream that syncs each job takes less than a try for so many
   enqueueTryMs: 2_000, // before the same job is sent again; the stream knows it by its id
-  enqueueTries: 3, // an election of the stream's leader is over by then; all tries end before a channel delivers again
+  enqueueWithinMs: 7_000, // all tries of a job: an election of the stream's leader is mostly over; and a channel has not delivered again
   ackWithinMs: 30_000, // a worker that is alive says so in a third of it; the jobs of one that is not go to another after it
   ackPendingMax: 100_000, // jobs held by all workers and jobs that wait to be tried again: an outage must not stop new ones
   pullMs: 5_000, // how long one request for jobs stays with the server

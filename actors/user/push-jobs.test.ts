@@ -253,18 +253,51 @@ describe("the worker's question", () => {
 });
 
 describe("a queue in trouble", () => {
-  it("does not hold up the chat: what it refuses is given up, and the next message has a job again", async () => {
-    keep = async () => {
+  /** Refuses everything; says what was asked. */
+  const refuseAll = () => {
+    const refused: number[] = [];
+    keep = async ({ messageId }) => {
+      refused.push(messageId);
       throw runtimeErrors.UNAVAILABLE();
     };
+    return refused;
+  };
+
+  it("does not hold up the chat, and is asked again every pushAfterMs until it keeps the job", async () => {
+    const refused = refuseAll();
     await say(1);
-    await world.clock.advance(30_000);
+    await world.clock.advance(3_000);
     const why = await ask(refsOf(world.at).channel("d1.2").why({ messageId: 1 }));
     expect(why.members).toMatchObject([{ confirmedId: 1 }, { confirmedId: 1 }]);
+    await world.clock.advance(60_000);
+    expect(refused.length).toBeGreaterThanOrEqual(5);
+    expect(refused.length).toBeLessThanOrEqual(7);
     keep = async () => {};
+    await world.clock.advance(11_000);
+    expect(made()).toEqual([[2, "d1.2", 1, "notify"]]);
+    await world.clock.advance(60_000);
+    expect(jobs).toHaveLength(1);
+  });
+
+  it("is asked for the newest message, if another one came meanwhile", async () => {
+    refuseAll();
+    await say(1);
+    await world.clock.advance(5_000);
     await say(2);
-    await world.clock.advance(3_000);
+    await world.clock.advance(5_000);
+    keep = async () => {};
+    await world.clock.advance(30_000);
     expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
+  });
+
+  it("is not asked again for what was read meanwhile", async () => {
+    refuseAll();
+    await say(1);
+    await world.clock.advance(5_000);
+    keep = async () => {};
+    await read(1);
+    await world.clock.advance(30_000);
+    expect(made().filter(([, , , kind]) => kind === "notify")).toEqual([]);
   });
 
   it("that is slow delays the confirmation of what it has to keep, and of nothing else", async () => {

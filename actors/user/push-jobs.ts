@@ -11,8 +11,9 @@
 //      that one makes the job again: at least once; the queue knows the second one by its id.
 //      Not covered: sessions that are attached and silent while the node dies. Their entry was confirmed, so the person is
 //      told with the channel's next message. A planned hand-off makes their jobs at once instead of forgetting them.
-// (P4) The queue's trouble is not the chat's: a job that it refuses is counted and given up, and delays a confirmation by no
-//      more than the queue's own limit. The next message says how many are unread.
+// (P4) The queue's trouble is not the chat's: a job that it refuses is counted, and delays a confirmation by no more than the
+//      queue's own limit. It is made again pushAfterMs later, if the person has not heard by then: as if a device were silent.
+//      Given up are jobs that clear, and jobs beyond pushWatchedMax; the next message says how many are unread.
 //
 // For whoever is attached and acknowledges, all of this is a comparison or two when the pointer is written.
 
@@ -39,9 +40,9 @@ export interface PushJobsOptions {
 export interface PushJobStats {
   readonly notify: number;
   readonly clear: number;
-  /** Jobs that the queue refused: somebody was not told. */
+  /** Jobs that the queue refused: somebody is told later, or not. */
   readonly failed: number;
-  /** Pointers whose attached devices have not acknowledged yet. */
+  /** Pointers that may need a job later: attached devices have not acknowledged yet, or the queue has refused the last one. */
   readonly watched: number;
 }
 
@@ -135,16 +136,20 @@ export class PushJobs {
 
   #notify(owner: InboxOwner, pointer: Pointer): Promise<void> {
     this.#counts.notify += 1;
-    const messageId = pointer.owedId;
+    const { owedId: messageId, owedAuthor: author } = pointer;
     pointer.owedId = 0;
     pointer.pushedId = messageId;
-    return this.#enqueue(owner, pointer.channelId, messageId, PushJobKind.NOTIFY, pointer.owedAuthor);
+    return this.#enqueue(owner, pointer.channelId, messageId, PushJobKind.NOTIFY, author, () => {
+      this.owe(pointer, messageId, author); // unless a newer one is owed by now
+      if (this.#watched.length < this.#options.pushWatchedMax) this.#watch(owner, pointer);
+      else pointer.owedId = 0;
+    });
   }
 
   #clear(owner: InboxOwner, pointer: Pointer): Promise<void> {
     this.#counts.clear += 1;
     pointer.pushedId = 0;
-    return this.#enqueue(owner, pointer.channelId, pointer.readId, PushJobKind.CLEAR, 0);
+    return this.#enqueue(owner, pointer.channelId, pointer.readId, PushJobKind.CLEAR, 0, () => undefined);
   }
 
   #enqueue(
@@ -153,6 +158,7 @@ export class PushJobs {
     messageId: number,
     kind: PushJobKind,
     author: number,
+    onRefused: () => void,
   ): Promise<void> {
     const { queue, clock } = this.#options;
     const timeMs = clock.wallMs();
@@ -161,7 +167,10 @@ export class PushJobs {
         () => {
           this.#failing = false;
         },
-        (error) => this.#failed(error), // (P4)
+        (error) => {
+          this.#failed(error);
+          onRefused(); // (P4)
+        },
       ),
     );
   }
@@ -170,7 +179,7 @@ export class PushJobs {
     this.#counts.failed += 1;
     if (this.#failing) return; // said once, counted each time
     this.#failing = true;
-    this.#options.log.warn({ error: toMadangError(error) }, "a push job was refused by its queue, and is given up");
+    this.#options.log.warn({ error: toMadangError(error) }, "a push job was refused by its queue");
   }
 
   #track(work: Promise<void>): Promise<void> {
@@ -223,8 +232,9 @@ export class PushJobs {
           return; // the tenure is over: its next owner decides
         }
         if (!owes(pointer)) return;
+        const isTold = pointer.pushedId === pointer.owedId; // and refused: its pointer says so already
         const kept = this.#notify(owner, pointer);
-        owner.pushed(pointer);
+        if (!isTold) owner.pushed(pointer);
         await kept;
       }),
     );

@@ -8,7 +8,7 @@
 // --given measures on the engines whose addresses are in the environment. BENCH_PROFILE=<folder> writes CPU profiles.
 
 import { randomBytes } from "node:crypto";
-import { parseArgs } from "node:util";
+import { readArguments, wholeNumber } from "../../tools/arguments.ts";
 import { nodeOptions } from "../../tools/cluster/cluster.ts";
 import { startServices } from "../../tools/services/index.ts";
 import { type Result, say } from "../measure.ts";
@@ -35,27 +35,31 @@ const place: Omit<Place, "beside"> = {
   last: "<!-- end of cluster results -->",
 };
 
+const usage = `make bench-cluster, or: node --expose-gc dist/bench/cluster/main.js [options] [SCENARIO …]
+
+Measures a cluster beside its baselines, and writes the table into docs/performance.md. All scenarios, or those that are named:
+${Object.keys(scenarios).join(", ")}
+
+  --quick    two pairs of runs, after a short warm-up
+  --pairs N  so many (${whole.pairs})
+  --print    writes nothing
+  --given    uses the engines whose addresses are in the environment
+`;
+
 const startedMs = performance.now();
 const tell = (line: string) => say(`${((performance.now() - startedMs) / 1_000).toFixed(1).padStart(6)} s  ${line}`);
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: {
-      quick: { type: "boolean" },
-      pairs: { type: "string" },
-      print: { type: "boolean" },
-      given: { type: "boolean" },
-    },
-    allowPositionals: true,
-  });
+  const options = {
+    quick: { type: "boolean" },
+    pairs: { type: "string" },
+    print: { type: "boolean" },
+    given: { type: "boolean" },
+  } as const;
+  const { values, positionals } = readArguments(usage, options, Object.keys(scenarios));
   const chosen = positionals.length === 0 ? Object.keys(scenarios) : positionals;
-  const unknown = chosen.find((name) => scenarios[name] === undefined);
-  if (unknown !== undefined)
-    throw new Error(`there is no scenario ${unknown}; there are ${Object.keys(scenarios).join(", ")}`);
   const { warmUpShare, ...wanted } = values.quick ? quick : whole;
-  const pairs = Number(values.pairs ?? wanted.pairs);
-  if (!Number.isInteger(pairs) || pairs < 1)
-    throw new Error(`--pairs ${values.pairs}: it is a whole number, 1 or more`);
+  const pairs = wholeNumber(usage, "pairs", values.pairs, wanted.pairs);
   if (autogroups() === "1")
     tell("cores are shared by session here, not by thread: latencies say more with kernel.sched_autogroup_enabled=0");
   const services = await startServices({

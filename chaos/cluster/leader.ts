@@ -1,5 +1,5 @@
 // Three Consul servers, and an agent by which the nodes speak with them, as in a data centre. The leader of the three is killed:
-// the others elect another one, and nobody has to be told.
+// the others elect another one, and nobody has to be told. It comes back, and votes.
 
 import { setTimeout as pause } from "node:timers/promises";
 import { types } from "cassandra-driver";
@@ -78,6 +78,10 @@ async function withConsuls(world: World, started: Services[]): Promise<void> {
     await seat.move(shard, to, false);
     world.fact(true, `a move is carried out ${ms(performance.now() - movedFromMs)} after it is asked for`);
     await pause(AFTERWARDS_MS);
+    await dying.services.consul.start();
+    const votes = async () => (await voters(agent)) === 3 && (await leaderOf(agent)) !== "";
+    const backMs = await until("all three vote again", votes, VOTES_WITHIN_MS);
+    world.fact(true, `the server that was killed answers, and ${ms(backMs)} later all three vote`);
     await served(posters, MOVED_WITHIN_MS);
     const { members, coordinator: now } = await seat.state();
     world.fact(

@@ -1,10 +1,10 @@
-// `make test-cluster`: starts real engines, runs the scenarios one after another, and prints what it saw. With names on the
-// command line, those only; `--list` tells them. `--logs FOLDER` keeps what the nodes write. The last line counts the facts.
+// `make test-cluster`: starts real engines, runs the scenarios one after another, and prints what it saw. The last line counts the
+// facts.
 
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readArguments } from "../../tools/arguments.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type Services, startServices } from "../../tools/services/index.ts";
 import { badDays } from "./bad-days.ts";
@@ -43,16 +43,15 @@ const print = (line: string) => {
 };
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { list: { type: "boolean" }, logs: { type: "string" } },
-  });
-  const unknown = positionals.filter((name) => scenarios[name] === undefined);
-  if (values.list || unknown.length > 0) {
-    for (const [key, { name }] of Object.entries(scenarios)) process.stdout.write(`${key.padEnd(14)}${name}\n`);
-    process.exitCode = unknown.length > 0 ? 2 : 0;
-    return;
-  }
+  const listed = Object.entries(scenarios).map(([key, { name }]) => `  ${key.padEnd(14)}${name}\n`);
+  const usage = `make test-cluster, or: node dist/chaos/cluster/main.js [--logs FOLDER] [SCENARIO …]
+
+Starts engines and clusters, breaks them, and says what was seen. All scenarios, or those that are named:
+
+${listed.join("")}
+  --logs FOLDER  keeps what the nodes write
+`;
+  const { values, positionals } = readArguments(usage, { logs: { type: "string" } }, Object.keys(scenarios));
   let passed = 0;
   const failed: string[] = [];
   const missed: string[] = [];

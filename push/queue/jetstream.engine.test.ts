@@ -3,6 +3,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { pause, silentLogger, systemClock } from "../../runtime/index.ts";
 import { connectNats, type Nats, natsDefaults } from "../../runtime/nats/connection.ts";
+import { type Engine, startServices } from "../../tools/services/index.ts";
 import type { PushSettings } from "../settings.ts";
 import { aJob, collector, pushQueueContract, testSettings } from "./contract.ts";
 import { openJetStreamPushQueue } from "./jetstream.ts";
@@ -110,6 +111,30 @@ describe("the push queue on JetStream", () => {
   it("does not start with more replicas than there are servers, and says so", async () => {
     await expect(at.open({ replicas: 3 })).rejects.toMatchObject({ code: "PUSH_QUEUE_UNFIT", retryable: false });
     await expect(at.open({ replicas: 3 })).rejects.toThrow(/3 replicas/);
+  });
+
+  it("tries again while the servers are silent or elect a leader, and gives up in time", async () => {
+    const services = await startServices({ only: ["nats"], given: {} });
+    const [server] = services.nats as [Engine];
+    const settings = { ...natsDefaults, url: services.environment.NATS_URL ?? "" };
+    const nats = await connectNats({ settings, name: "test", log: silentLogger });
+    try {
+      const limits = { ...testSettings, enqueueTryMs: 300, enqueueWithinMs: 3_000 };
+      const { cluster } = at;
+      const queue = await openJetStreamPushQueue({ nats, cluster, clock, settings: limits, log: silentLogger });
+      server.pause();
+      clock.after(1_000, () => server.resume());
+      await queue.enqueue(aJob(1));
+      expect(queue.stats()).toMatchObject({ enqueued: 0, duplicates: 1 }); // what the server found when it woke up was the first try
+      server.pause();
+      const startedMs = clock.monotonicMs();
+      await expect(queue.enqueue(aJob(2))).rejects.toMatchObject({ code: "UNAVAILABLE", executed: "maybe" });
+      expect(clock.monotonicMs() - startedMs).toBeGreaterThan(2_000);
+      server.resume();
+    } finally {
+      await nats.close();
+      await services.stop();
+    }
   });
 
   it("refuses jobs at once while NATS is away", async () => {

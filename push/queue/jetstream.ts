@@ -8,7 +8,7 @@
 //      worker hears it to move the job. If none is alive to hear it, the advisory lies in the stream of dead letters, and
 //      the job in its own until its age ends it.
 
-import type { Consumer, ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg } from "@nats-io/jetstream";
+import type { Consumer, ConsumerMessages, JetStreamClient, JetStreamManager, JsMsg, PubAck } from "@nats-io/jetstream";
 import { JetStreamApiError, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { DeadPush, PushJob } from "../../proto/index.ts";
 import {
@@ -96,15 +96,16 @@ class JetStreamPushQueue implements PushQueue {
   // ---- enqueue
 
   async enqueue(job: PushJob): Promise<void> {
-    const { nats, settings } = this.#options;
+    const { nats, clock, settings } = this.#options;
     if (!nats.connected || this.#enqueuing >= settings.enqueuingMax) {
       this.#counts.refused += 1;
       throw nats.connected ? runtimeErrors.OVERLOADED() : runtimeErrors.UNAVAILABLE({ message: "NATS is away." });
     }
     this.#enqueuing += 1;
+    const untilMs = clock.monotonicMs() + settings.enqueueWithinMs;
     try {
       const bytes = PushJob.encode(job).finish();
-      const { duplicate } = await this.#gate(() => this.#publish(this.#names.jobSubject, bytes, jobId(job)));
+      const { duplicate } = await this.#gate(() => this.#publish(this.#names.jobSubject, bytes, jobId(job), untilMs));
       this.#counts[duplicate ? "duplicates" : "enqueued"] += 1;
     } catch (thrown) {
       this.#counts.refused += 1;
@@ -114,11 +115,26 @@ class JetStreamPushQueue implements PushQueue {
     }
   }
 
-  /** (S1) */
-  #publish(subject: string, bytes: Uint8Array, msgID: string) {
-    if (!this.#options.nats.connected) throw runtimeErrors.UNAVAILABLE({ message: "NATS is away." });
-    const { enqueueTryMs, enqueueTries } = this.#options.settings;
-    return this.#stream.publish(subject, bytes, { msgID, timeout: enqueueTryMs, retries: enqueueTries });
+  /** (S1) Nobody answers while the servers elect a leader of the stream, or are away: again and again, until the time is over. */
+  async #publish(subject: string, bytes: Uint8Array, msgID: string, untilMs: number): Promise<PubAck> {
+    const { nats, clock, settings } = this.#options;
+    let last: unknown = runtimeErrors.UNAVAILABLE({ message: "The push queue has too much to do." });
+    for (;;) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0) throw last;
+      try {
+        if (nats.connected) {
+          return await this.#stream.publish(subject, bytes, {
+            msgID,
+            timeout: Math.min(settings.enqueueTryMs, leftMs),
+          });
+        }
+      } catch (error) {
+        if (isFull(error)) throw error;
+        last = error;
+      }
+      await pause(clock, PAUSE_MS);
+    }
   }
 
   // ---- deliveries
@@ -237,7 +253,9 @@ class JetStreamPushQueue implements PushQueue {
 
   #publishDead(dead: DeadPush) {
     const id = dead.job ? jobId(dead.job) : "";
-    return this.#publish(this.#names.deadSubject, DeadPush.encode(dead).finish(), id);
+    const { clock, settings } = this.#options;
+    const untilMs = clock.monotonicMs() + settings.enqueueWithinMs;
+    return this.#publish(this.#names.deadSubject, DeadPush.encode(dead).finish(), id, untilMs);
   }
 
   /** (S3) */
@@ -276,11 +294,13 @@ class JetStreamPushQueue implements PushQueue {
   }
 }
 
+function isFull(error: unknown): boolean {
+  return error instanceof JetStreamApiError && [MAXIMUM_BYTES_EXCEEDED, INSUFFICIENT_RESOURCES].includes(error.code);
+}
+
 function toEnqueueError(thrown: unknown): MadangError {
   if (thrown instanceof MadangError) return thrown;
-  const full =
-    thrown instanceof JetStreamApiError && [MAXIMUM_BYTES_EXCEEDED, INSUFFICIENT_RESOURCES].includes(thrown.code);
-  if (full) return runtimeErrors.OVERLOADED({ cause: thrown, message: "The push queue is full." });
+  if (isFull(thrown)) return runtimeErrors.OVERLOADED({ cause: thrown, message: "The push queue is full." });
   const cause = toMadangError(thrown).cause;
   return runtimeErrors.UNAVAILABLE({ executed: "maybe", cause, message: "The push queue did not answer." });
 }

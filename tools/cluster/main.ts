@@ -3,8 +3,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { columns } from "../../bin/columns.ts";
+import { readArguments, wholeNumber } from "../arguments.ts";
 import { startServices } from "../services/index.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 
@@ -20,15 +20,8 @@ const usage = `usage: make cluster [NODES=3]
 `;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { nodes: { type: "string" }, name: { type: "string" }, help: { type: "boolean" } },
-  });
-  const actors = Number(values.nodes ?? "3");
-  if (values.help || !Number.isInteger(actors) || actors < 1) {
-    process.stderr.write(usage);
-    process.exitCode = values.help ? 0 : 2;
-    return;
-  }
+  const { values } = readArguments(usage, { nodes: { type: "string" }, name: { type: "string" } });
+  const actors = wholeNumber(usage, "nodes", values.nodes, 3);
   const ending = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
