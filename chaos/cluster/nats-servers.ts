@@ -13,7 +13,7 @@ import { takeSeat } from "./seat.ts";
 
 const POSTERS = 4;
 const POST_EVERY_MS = 200;
-const SERVER_AWAY_MS = 6_000;
+const SERVER_AWAY_MS = 4_000;
 const CALM_WITHIN_MS = 30_000;
 const SETTLED_MS = 60_000;
 /** Pointers that a push job waits for are written within two seconds, and a job of a worker that lost its server comes again. */
@@ -55,7 +55,7 @@ async function chatOn(world: World, cluster: Cluster, servers: readonly Engine[]
   try {
     chatter.talk();
     await calm(chatter);
-    for (const server of servers) await isAway(stage, server, "retired");
+    await isAway(stage, servers[0] as Engine, "retired");
     for (const server of servers) await isAway(stage, server, "killed");
     await oneIsLeft(stage);
     await posting.stop();
