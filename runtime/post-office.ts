@@ -1,5 +1,5 @@
-// Envelopes to and from other nodes: encodes, batches what leaves for one node within one turn of the event loop, or with an
-// answer, matches replies with the calls that wait for them, and notices what was lost (links.ts).
+// Envelopes to and from other nodes: matches replies with the calls that wait for them, and notices what was lost (links.ts).
+// How they leave is told in mailbags.ts.
 //
 // (P1) A call that is certain not to have been delivered fails with UNAVAILABLE, executed: no.
 // (P2) A call whose node has left the cluster fails with executed: maybe, unless it is known not to have been delivered.
@@ -12,18 +12,17 @@
 
 import { Batch, type Envelope, type MethodDescriptor, type Call as WireCall } from "../proto/index.ts";
 import type { Call } from "./call.ts";
-import type { Clock, Timer } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { type Executed, MadangError, runtimeErrors } from "./errors.ts";
 import { InFlight } from "./in-flight.ts";
-import { LinksIn, LinksOut } from "./links.ts";
+import { LinksIn } from "./links.ts";
 import { Mail } from "./mail.ts";
+import { type LaneStats, Mailbags, PROTOCOL } from "./mailbags.ts";
 import { isServiceId, mayCall } from "./services.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { LANES, laneOf } from "./shard.ts";
 import type { Transport } from "./transport/port.ts";
 
-/** Raised when the meaning of a field changes; nodes read this and the one before. */
-const PROTOCOL = 1;
 const executedOnWire: readonly Executed[] = ["no", "maybe", "yes"];
 
 /** Mail that came from another node, on its way into a mailbox. */
@@ -48,43 +47,10 @@ export interface PostOfficeOptions {
   readonly arrivals: Arrivals;
 }
 
-interface Bag {
-  readonly to: string;
-  readonly lane: number;
-  readonly envelopes: Envelope[];
-  /**
-   * Of the calls in it. The transport remembers for seconds whom to tell that a batch was not delivered, and most calls are
-   * answered long before: what it remembers holds no call.
-   */
-  readonly callIds: number[];
-  /** Calls of services that wait for their answer, without the payload; most bags have none. */
-  passedOn: WireCall[] | undefined;
-  /** About what the batch will have, encoded. */
-  bytes: number;
-}
-
 const nothing = new Uint8Array(0);
-/** What an envelope takes beside its payload, about. */
-const ENVELOPE_BYTES = 96;
 /** At most, as a varint. */
 const CALL_ID_BYTES = 8;
 const LOST = "the call or its answer was lost on its way";
-/** What stands around a piece. */
-const PIECE_ROOM_BYTES = 64;
-
-/** With more of them than that, those who are written to are remembered anew: most of them are services that have left. */
-const RECEIVERS_MAX = 1_000;
-
-/** Counters since the start. */
-export interface LaneStats {
-  batchesIn: number;
-  batchesOut: number;
-  bytesIn: number;
-  bytesOut: number;
-  lostIn: number;
-  lostOut: number;
-}
-
 const newLane = (): LaneStats => ({ batchesIn: 0, batchesOut: 0, bytesIn: 0, bytesOut: 0, lostIn: 0, lostOut: 0 });
 
 class Pending {
@@ -159,34 +125,31 @@ export class PostOffice {
   };
   readonly #nodeId: string;
   readonly #clock: Clock;
-  readonly #transport: Transport;
   readonly #settings: RuntimeSettings;
   readonly #arrivals: Arrivals;
-  /** What leaves at the end of this turn, or with an answer before, in the order in which it was begun. */
-  #leaving: Bag[] = [];
-  /** By receiver and lane, the bag that still takes something. */
-  readonly #openBags = new Map<string, (Bag | undefined)[]>();
-  #answering = false;
   readonly #pending = new InFlight<Pending>();
   readonly #inbound = new InFlight<InboundCall>();
-  readonly #linksOut: LinksOut;
+  readonly #bags: Mailbags;
   readonly #linksIn: LinksIn;
-  #beat: Timer | undefined;
   #lastCallId = 0;
 
   constructor({ nodeId, clock, transport, settings, arrivals }: PostOfficeOptions) {
     this.#nodeId = nodeId;
     this.#clock = clock;
-    this.#transport = transport;
     this.#settings = settings;
     this.#arrivals = arrivals;
-    this.#linksOut = new LinksOut(settings.linkBeatsAfterUse);
+    this.#bags = new Mailbags({
+      clock,
+      transport,
+      settings,
+      lanes: this.stats.lanes,
+      onNotDelivered: (callIds, passedOn) => this.#notDelivered(callIds, passedOn),
+    });
     this.#linksIn = new LinksIn(settings.nodeBytesMax);
     transport.open({
       onBatch: (from, lane, bytes) => this.#receive(from, lane, bytes),
       onRequest: (service, bytes) => this.#receiveRequest(service, bytes),
     });
-    this.#armBeat();
   }
 
   /** Calls of this node that another one works on, and calls of others that are worked on here. */
@@ -195,7 +158,7 @@ export class PostOffice {
   }
 
   close(): void {
-    this.#beat?.cancel();
+    this.#bags.close();
   }
 
   // ---- out
@@ -219,7 +182,7 @@ export class PostOffice {
       traceparent: call.traceparent,
       hops: 0,
     };
-    this.#put(to, laneOf(call.actorId), { call: body }, payload.byteLength, call.callId);
+    this.#bags.put(to, laneOf(call.actorId), { call: body }, payload.byteLength, call.callId);
   }
 
   /** One-way, for one actor or for many on that node. */
@@ -245,7 +208,7 @@ export class PostOffice {
         traceparent: mail.traceparent,
         hops,
       };
-      this.#put(to, lane, { call: body }, payload.byteLength);
+      this.#bags.put(to, lane, { call: body }, payload.byteLength);
     }
   }
 
@@ -253,91 +216,16 @@ export class PostOffice {
   cancel(call: Call): void {
     const pending = this.#pending.take(call.callId);
     if (pending === undefined) return;
-    this.#put(pending.to, laneOf(call.actorId), { cancel: { from: this.#nodeId, callId: call.callId } }, 0);
-  }
-
-  /** (P6) The question comes after every call that it names, and its answer after every other that was under way. */
-  #ask(to: string, lane: number): void {
-    const callIds: number[] = [];
-    for (const pending of this.#pending.all()) {
-      if (pending.to === to && laneOf(pending.call.actorId) === lane) callIds.push(pending.callId);
-    }
-    if (callIds.length > 0) this.#put(to, lane, { inDoubt: { callIds } }, callIds.length * CALL_ID_BYTES);
+    this.#bags.put(pending.to, laneOf(call.actorId), { cancel: { from: this.#nodeId, callId: call.callId } }, 0);
   }
 
   forget(call: Call): void {
     if (call.callId !== 0) this.#pending.take(call.callId);
   }
 
-  #put(to: string, lane: number, envelope: Envelope, payloadBytes: number, callId = 0): Bag {
-    const bytes = payloadBytes + ENVELOPE_BYTES;
-    let lanes = this.#openBags.get(to);
-    if (lanes === undefined) {
-      lanes = new Array<Bag | undefined>(LANES).fill(undefined);
-      this.#openBags.set(to, lanes);
-    }
-    let bag = lanes[lane];
-    if (bag === undefined || bag.bytes + bytes > this.#settings.batchBytesSoft) {
-      if (this.#leaving.length === 0) this.#clock.soon(() => this.#flush());
-      bag = { to, lane, envelopes: [], callIds: [], passedOn: undefined, bytes: 0 };
-      lanes[lane] = bag;
-      this.#leaving.push(bag);
-    }
-    bag.envelopes.push(envelope);
-    bag.bytes += bytes;
-    if (callId !== 0) bag.callIds.push(callId);
-    return bag;
-  }
-
-  #flush(): void {
-    const leaving = this.#leaving;
-    this.#leaving = [];
-    for (const { to, lane } of leaving) (this.#openBags.get(to) as (Bag | undefined)[])[lane] = undefined;
-    if (this.#openBags.size > RECEIVERS_MAX) this.#openBags.clear(); // nothing is open at this moment
-    for (const bag of leaving) this.#send(bag);
-  }
-
-  #send({ to, lane, envelopes, callIds, passedOn }: Bag): void {
-    const whole = { protocol: PROTOCOL, link: this.#nextLink(to, lane), envelopes, ...noPieces };
-    const bytes = Batch.encode(whole).finish();
-    const failed = () => this.#notDelivered(callIds, passedOn);
-    const room = this.#transport.messageBytesMax - PIECE_ROOM_BYTES;
-    if (bytes.byteLength <= room) return this.#hand(to, lane, bytes, failed);
-    // Its own number is that of the first piece; the others follow.
-    const count = Math.ceil(bytes.byteLength / room);
-    for (let at = 0; at < count; at++) {
-      const link = at === 0 ? whole.link : this.#nextLink(to, lane);
-      const piece = bytes.subarray(at * room, (at + 1) * room);
-      const part = { protocol: PROTOCOL, link, envelopes: [], piece, piecesBefore: at, piecesLeft: count - 1 - at };
-      this.#hand(to, lane, Batch.encode(part).finish(), failed);
-    }
-  }
-
-  /** Services come and go, and hold no links: what they are told has no number. */
-  #nextLink(to: string, lane: number): number {
-    return isServiceId(to) ? 0 : this.#linksOut.next(to, lane);
-  }
-
-  #hand(to: string, lane: number, bytes: Uint8Array, failed: () => void): void {
-    const counts = this.#lane(lane);
-    counts.batchesOut += 1;
-    counts.bytesOut += bytes.byteLength;
-    this.#transport.send(to, lane, bytes, failed);
-  }
-
-  #armBeat(): void {
-    this.#beat = this.#clock.after(this.#settings.linkBeatMs, () => {
-      this.#linksOut.beat((to, lane, link) => {
-        const beat = Batch.encode({ protocol: PROTOCOL, link, envelopes: [], ...noPieces }).finish();
-        this.#hand(to, lane, beat, ignore);
-      });
-      this.#armBeat();
-    });
-  }
-
-  #notDelivered(callIds: readonly number[], passedOn: readonly WireCall[] | undefined): void {
+  #notDelivered(callIds: readonly number[], passedOn: readonly WireCall[]): void {
     this.stats.notDelivered += 1;
-    for (const call of passedOn ?? []) this.#refuse(call, runtimeErrors.UNAVAILABLE()); // (P1) holds for services too
+    for (const call of passedOn) this.#refuse(call, runtimeErrors.UNAVAILABLE()); // (P1) holds for services too
     for (const callId of callIds) {
       const call = this.#pending.take(callId)?.call;
       if (call === undefined) continue;
@@ -352,7 +240,7 @@ export class PostOffice {
       if (to !== nodeId || this.#pending.take(callId) === undefined) continue;
       call.giveUp(runtimeErrors.UNAVAILABLE({ executed: "maybe", message: "the node left before it answered" }));
     }
-    this.#linksOut.forget(nodeId);
+    this.#bags.forget(nodeId);
     this.#linksIn.forget(nodeId);
   }
 
@@ -379,7 +267,7 @@ export class PostOffice {
     counts.bytesIn += bytes.byteLength;
     const batch = this.#decode(bytes);
     if (batch === undefined) return;
-    if (!this.#arrivals.isMember(from) && !this.#linksOut.has(from)) return this.#turnAway(from, lane, batch); // (P5)
+    if (!this.#arrivals.isMember(from) && !this.#bags.knows(from)) return this.#turnAway(from, lane, batch); // (P5)
     if (batch.link === 0) return this.#open(from, lane, batch);
     const isBeat = batch.envelopes.length === 0 && batch.piece.byteLength === 0;
     const verdict = this.#linksIn.accept(from, lane, batch, isBeat);
@@ -391,26 +279,28 @@ export class PostOffice {
     } else if (verdict.kind === "drop" && !isBeat) this.stats.duplicates += 1;
   }
 
-  /** Without a number, so that the stranger does not become one whom this node has written to. */
   #turnAway(from: string, lane: number, { envelopes }: Batch): void {
     this.stats.strangers += 1;
     const refused = envelopes.flatMap(({ call }) =>
       call && call.callId !== 0 ? [failedReply(call.callId, runtimeErrors.UNAVAILABLE())] : [],
     );
-    if (refused.length === 0) return;
-    this.#hand(
-      from,
-      lane,
-      Batch.encode({ protocol: PROTOCOL, link: 0, envelopes: refused, ...noPieces }).finish(),
-      ignore,
-    );
+    if (refused.length > 0) this.#bags.sendBeside(from, lane, refused);
   }
 
   #lost(from: string, lane: number): void {
     this.#lane(lane).lostIn += 1;
-    this.#put(from, lane, { lost: { lane } }, 0);
+    this.#bags.put(from, lane, { lost: { lane } }, 0);
     this.#ask(from, lane);
     this.#arrivals.lostFrom(from, lane);
+  }
+
+  /** (P6) The question comes after every call that it names, and its answer after every other that was under way. */
+  #ask(to: string, lane: number): void {
+    const callIds: number[] = [];
+    for (const pending of this.#pending.all()) {
+      if (pending.to === to && laneOf(pending.call.actorId) === lane) callIds.push(pending.callId);
+    }
+    if (callIds.length > 0) this.#bags.put(to, lane, { inDoubt: { callIds } }, callIds.length * CALL_ID_BYTES);
   }
 
   #open(from: string, lane: number, batch: Batch): void {
@@ -432,7 +322,12 @@ export class PostOffice {
   #resolve(from: string, lane: number, callIds: readonly number[]): void {
     for (const callId of callIds) {
       if (this.#inbound.find(callId, (call) => call.from === from) !== undefined) continue;
-      this.#put(from, lane, failedReply(callId, runtimeErrors.UNAVAILABLE({ executed: "maybe", message: LOST })), 0);
+      this.#bags.put(
+        from,
+        lane,
+        failedReply(callId, runtimeErrors.UNAVAILABLE({ executed: "maybe", message: LOST })),
+        0,
+      );
     }
   }
 
@@ -458,12 +353,7 @@ export class PostOffice {
     const owner = this.#arrivals.ownerOf(call.service, id);
     if (owner === this.#nodeId) this.#receiveCall(this.#nodeId, call);
     else if (owner === undefined) this.#refuse(call, runtimeErrors.UNAVAILABLE());
-    else {
-      const bag = this.#put(owner, laneOf(id), { call: { ...call, hops: call.hops + 1 } }, call.payload.byteLength);
-      if (call.callId === 0) return;
-      bag.passedOn ??= [];
-      bag.passedOn.push({ ...call, payload: nothing });
-    }
+    else this.#bags.passOn(owner, laneOf(id), call);
   }
 
   /** A call that was not begun. */
@@ -475,14 +365,8 @@ export class PostOffice {
 
   readonly #answer = (call: InboundCall, envelope: Envelope): void => {
     this.#inbound.remove(call);
-    this.#put(call.from, call.lane, envelope, envelope.reply?.payload.byteLength ?? 0);
-    // Somebody waits for it. What is answered together (by one verify, to one batch) is answered by now.
-    if (this.#answering) return;
-    this.#answering = true;
-    this.#clock.next(() => {
-      this.#answering = false;
-      this.#flush();
-    });
+    this.#bags.put(call.from, call.lane, envelope, envelope.reply?.payload.byteLength ?? 0);
+    this.#bags.hurry();
   };
 
   #receiveCall(from: string, call: WireCall): void {
@@ -533,9 +417,6 @@ export class PostOffice {
     call.fail(new MadangError(failure.code, kind, details));
   }
 }
-
-const noPieces = { piece: nothing, piecesBefore: 0, piecesLeft: 0 };
-const ignore = () => {};
 
 /** What another node wrote as JSON; facts that cannot be read are no facts. */
 function detailFrom(text: string): Readonly<Record<string, number | string>> {
