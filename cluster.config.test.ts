@@ -59,6 +59,8 @@ describe("the settings", () => {
       { MADANG_STORAGE_VERIFIES_AT_ONCE: "0" },
       { MADANG_CHAT_POINTER_FLUSH_MS: "6000" },
       { MADANG_CHAT_PUSH_FLUSH_MS: "6000" },
+      { MADANG_PUSH_ENQUEUE_WITHIN_MS: "8000" },
+      { MADANG_NATS_PING_EVERY_MS: "1250" },
       { MADANG_NATS_CA_FILE: "/nowhere/authority.pem" },
       { MADANG_NATS_CREDENTIALS_FILE: "/nowhere/node.creds" },
       { MADANG_CONSUL_CA_FILE: "/nowhere/authority.pem" },

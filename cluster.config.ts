@@ -216,7 +216,7 @@ const token = /^[A-Za-z0-9_-]{1,64}$/;
 const logLevels = ["trace", "debug", "info", "warn", "error", "silent"];
 
 function check(config: ClusterConfig): ClusterConfig {
-  const { node, chat, gateway, runtime, storage, cluster, placement, push } = config;
+  const { node, chat, gateway, runtime, storage, cluster, placement, push, nats } = config;
   const alone = cluster.name === "";
   const needed = (value: string | readonly unknown[], names: string): readonly [boolean, string] => [
     alone || value.length > 0,
@@ -258,6 +258,10 @@ function check(config: ClusterConfig): ClusterConfig {
     [
       placement.beatEveryMs * 2 < placement.suspectMs,
       "MADANG_PLACEMENT_SUSPECT_MS must be above two of MADANG_PLACEMENT_BEAT_EVERY_MS, or one lost beat is a death.",
+    ],
+    [
+      nats.pingEveryMs * (nats.pingsUnansweredMax + 1) < placement.suspectMs,
+      "MADANG_PLACEMENT_SUSPECT_MS must be above MADANG_NATS_PING_EVERY_MS times one more than MADANG_NATS_PINGS_UNANSWERED_MAX, or who has a silent NATS server is taken for dead before it can go to another.",
     ],
     [isPort(node.httpPort), `MADANG_HTTP_PORT must be a port, 0 to 65535, not ${node.httpPort}.`],
     [isPort(node.wsPort), `MADANG_WS_PORT must be a port, 0 to 65535, not ${node.wsPort}.`],

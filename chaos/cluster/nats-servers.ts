@@ -14,12 +14,16 @@ import { takeSeat } from "./seat.ts";
 const POSTERS = 4;
 const POST_EVERY_MS = 200;
 const SERVER_AWAY_MS = 4_000;
+/** Longer than until its nodes notice. */
+const SERVER_PAUSED_MS = 10_000;
 const CALM_WITHIN_MS = 30_000;
 const SETTLED_MS = 60_000;
 /** Pointers that a push job waits for are written within two seconds, and a job of a worker that lost its server comes again. */
 const TOLD_WITHIN_MS = 90_000;
-/** What PROOF asks of a push that was dropped, and a little for who sends it again. */
+/** What was lost is noticed within two seconds, and is sent again. */
 const REPAIRED_MS = 3_000;
+/** As when a node dies: until its pings tell, a node waits for a server that is silent. */
+const SILENCE_MS = 8_000;
 
 interface Stage {
   readonly world: World;
@@ -29,7 +33,7 @@ interface Stage {
 }
 
 export const natsServers: Scenario = {
-  name: "servers of a NATS cluster of three are retired and killed",
+  name: "servers of a NATS cluster of three are retired, killed and paused",
   withinMs: 300_000,
   async run(world) {
     const services = await startServices({ only: ["nats"], natsServers: 3, given: {}, log: world.say });
@@ -57,6 +61,7 @@ async function chatOn(world: World, cluster: Cluster, servers: readonly Engine[]
     await calm(chatter);
     await isAway(stage, servers[0] as Engine, "retired");
     for (const server of servers) await isAway(stage, server, "killed");
+    await isAway(stage, servers[1] as Engine, "paused");
     await oneIsLeft(stage);
     await posting.stop();
     world.fact(posting.late() === 0, `each call ended within its deadline; beside acks: ${posting.outcomes()}`);
@@ -77,28 +82,43 @@ async function chatOn(world: World, cluster: Cluster, servers: readonly Engine[]
   }
 }
 
-/** Retired: it asks its clients to leave before it goes, as in an upgrade. */
-async function isAway({ world, chatter }: Stage, server: Engine, how: "retired" | "killed"): Promise<void> {
-  const errorsBefore = chatter.errors.length;
-  const fromMs = performance.now();
-  if (how === "retired") {
+type How = "retired" | "killed" | "paused";
+
+const ways: Readonly<Record<How, (server: Engine) => Promise<void>>> = {
+  /** It asks its clients to leave before it goes, as in an upgrade. */
+  async retired(server) {
     process.kill(server.pid, "SIGUSR2");
     await pause(SERVER_AWAY_MS);
     await server.kill();
-  } else {
+    await server.start();
+  },
+  async killed(server) {
     await server.kill();
     await pause(SERVER_AWAY_MS);
-  }
-  await server.start();
+    await server.start();
+  },
+  /** Its connections stay open, and it says nothing. When it wakes up, it sends what it had. */
+  async paused(server) {
+    server.pause();
+    await pause(SERVER_PAUSED_MS);
+    server.resume();
+  },
+};
+
+async function isAway({ world, chatter }: Stage, server: Engine, how: How): Promise<void> {
+  const errorsBefore = chatter.errors.length;
+  const fromMs = performance.now();
+  await ways[how](server);
   await calm(chatter);
   const { sent, acked, latencies } = progress(chatter, fromMs, performance.now() - REPAIRED_MS);
   const longestMs = percentile(latencies, 1);
+  const boundMs = how === "paused" ? SILENCE_MS : REPAIRED_MS;
   world.fact(
     acked === sent && sent > 0 && chatter.errors.length === errorsBefore,
     `${server.name} is ${how} and comes back: ${acked} of ${sent} texts acknowledged, ` +
       `${chatter.errors.length - errorsBefore} errors seen by users`,
   );
-  world.figure(longestMs <= REPAIRED_MS, `of those the longest waited ${ms(longestMs)}`, `at most ${ms(REPAIRED_MS)}`);
+  world.figure(longestMs <= boundMs, `of those the longest waited ${ms(longestMs)}`, `at most ${ms(boundMs)}`);
 }
 
 /** JetStream has no majority: push jobs are refused. Chat needs none. */

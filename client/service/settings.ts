@@ -34,6 +34,6 @@ export const serviceDefaults: ServiceSettings = {
   followBytesMax: 8_388_608, // or so many bytes, of either: texts may be long
   connectWithinMs: 5_000, // of the start; later it tries for ever
   reconnectPauseMs: 200, // and as much again by chance, so that services do not come back all at once
-  pingEveryMs: 5_000, // a server that is gone without a word is noticed
-  pingsUnansweredMax: 2, // after two of them
+  pingEveryMs: 1_000, // a server that has fallen silent is given up within four seconds, as by nodes
+  pingsUnansweredMax: 3, // with the next one
 };

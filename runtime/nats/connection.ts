@@ -28,8 +28,8 @@ export const natsDefaults: NatsSettings = {
   credentialsFile: "",
   caFile: "",
   connectWithinMs: 5_000, // of a start; later it tries for ever
-  pingEveryMs: 5_000, // a server that is gone without a word is noticed
-  pingsUnansweredMax: 2, // after two of them
+  pingEveryMs: 1_000, // a server that has fallen silent is given up within four seconds: before anybody suspects its nodes
+  pingsUnansweredMax: 3, // with the next one
   reconnectPauseMs: 200, // and as much again by chance, so that a thousand nodes do not come at once
   unflushedBytesMax: 33_554_432, // what may wait for a slow server before callers are told at once
 };
