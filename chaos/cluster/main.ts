@@ -8,6 +8,7 @@ import { readArguments } from "../../tools/arguments.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type Services, startServices } from "../../tools/services/index.ts";
 import { badDays } from "./bad-days.ts";
+import { blackout } from "./blackout.ts";
 import { demo } from "./demo.ts";
 import { engines } from "./engines.ts";
 import { hotChannel } from "./hot-channel.ts";
@@ -29,6 +30,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "bad-days": badDays,
   "hot-channel": hotChannel,
   restore,
+  blackout,
   leader,
   "nats-servers": natsServers,
   services: internalServices,
