@@ -77,5 +77,5 @@ export const chatDefaults: ChatSettings = {
   followersMax: 50, // internal services that are told of one channel's entries, each entry once a service
   followLeaseMsMax: 60_000, // a service that died is told nothing after this, and the channel may leave memory
   pushAfterMs: 10_000, // attached devices that acknowledge nothing for so long are pushed to: a radio has woken up by then
-  pushWatchedMax: 100_000, // pointers of a node that wait for that, some MB; beyond it the job is made at once
+  pushWatchedMax: 100_000, // pointers of a node that wait for that, or for a queue that has refused their job, some MB; beyond it the job is made at once, or given up
 };

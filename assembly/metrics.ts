@@ -112,7 +112,11 @@ function register(registry: Registry, measured: Measured): void {
   jobs("notify_jobs_total", "Push jobs that user actors made for new messages", "notify");
   jobs("clear_jobs_total", "Push jobs that user actors made for what was read elsewhere", "clear");
   jobs("jobs_failed_total", "Push jobs that the queue did not take", "failed");
-  jobs("silent_devices", "Deliveries that an attached device has not acknowledged yet", "watched");
+  jobs(
+    "silent_devices",
+    "Deliveries that an attached device has not acknowledged yet, or whose push job was refused and is made again",
+    "watched",
+  );
   const queue = (name: string, help: string, field: keyof PushQueueStats) =>
     gauge(`push_queue_${name}`, help, () => pushQueue?.stats()[field] ?? 0);
   queue("enqueued_total", "Jobs that the queue has kept", "enqueued");

@@ -82,7 +82,7 @@ async function withConsuls(world: World, started: Services[]): Promise<void> {
     const votes = async () => (await voters(agent)) === 3 && (await leaderOf(agent)) !== "";
     const backMs = await until("all three vote again", votes, VOTES_WITHIN_MS);
     world.fact(true, `the server that was killed answers, and ${ms(backMs)} later all three vote`);
-    await pause(AFTERWARDS_MS - (performance.now() - movedMs));
+    await pause(Math.max(0, AFTERWARDS_MS - (performance.now() - movedMs)));
     await served(posters, MOVED_WITHIN_MS);
     const { members, coordinator: now } = await seat.state();
     world.fact(

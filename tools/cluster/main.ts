@@ -25,8 +25,8 @@ async function main(): Promise<void> {
   const ending = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
   });
-  const logs = await mkdtemp(join(tmpdir(), "madang-cluster-logs-"));
   const services = await startServices({ log });
+  const logs = await mkdtemp(join(tmpdir(), "madang-cluster-logs-"));
   try {
     const cluster = await startCluster({
       environment: services.environment,
