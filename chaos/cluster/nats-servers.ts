@@ -17,6 +17,7 @@ const SERVER_AWAY_MS = 4_000;
 /** Longer than until its nodes notice. */
 const SERVER_PAUSED_MS = 10_000;
 const CALM_WITHIN_MS = 30_000;
+const ANSWERED_WITHIN_MS = 15_000;
 const SETTLED_MS = 60_000;
 /** Pointers that a push job waits for are written within two seconds, and a job of a worker that lost its server comes again. */
 const TOLD_WITHIN_MS = 90_000;
@@ -109,8 +110,10 @@ async function isAway({ world, chatter }: Stage, server: Engine, how: How): Prom
   const errorsBefore = chatter.errors.length;
   const fromMs = performance.now();
   await ways[how](server);
+  const toMs = performance.now();
   await calm(chatter);
-  const { sent, acked, latencies } = progress(chatter, fromMs, performance.now() - REPAIRED_MS);
+  await answered(chatter, fromMs, toMs);
+  const { sent, acked, latencies } = progress(chatter, fromMs, toMs);
   const longestMs = percentile(latencies, 1);
   const boundMs = how === "paused" ? SILENCE_MS : REPAIRED_MS;
   world.fact(
@@ -127,8 +130,10 @@ async function oneIsLeft({ world, chatter, servers }: Stage): Promise<void> {
   const [first, second] = servers as [Engine, Engine];
   const fromMs = performance.now();
   await Promise.all([first.kill(), second.kill()]);
-  await pause(SERVER_AWAY_MS + REPAIRED_MS);
-  const { sent, acked } = progress(chatter, fromMs, performance.now() - REPAIRED_MS);
+  await pause(SERVER_AWAY_MS);
+  const toMs = performance.now();
+  await answered(chatter, fromMs, toMs);
+  const { sent, acked } = progress(chatter, fromMs, toMs);
   world.fact(
     acked === sent && sent > 0 && chatter.errors.length === errorsBefore,
     `two of three are killed: ${acked} of ${sent} texts acknowledged by the one that is left, ` +
@@ -137,6 +142,17 @@ async function oneIsLeft({ world, chatter, servers }: Stage): Promise<void> {
   await Promise.all([first.start(), second.start()]);
   await calm(chatter);
 }
+
+/** All that was said in this time. */
+const answered = (chatter: Chatter, fromMs: number, toMs: number) =>
+  until(
+    "what was said meanwhile is acknowledged",
+    () => {
+      const { sent, acked } = progress(chatter, fromMs, toMs);
+      return acked === sent;
+    },
+    ANSWERED_WITHIN_MS,
+  );
 
 const calm = (chatter: Chatter) => until("people are served", () => isCalm(chatter), CALM_WITHIN_MS);
 
