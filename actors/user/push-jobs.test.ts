@@ -10,17 +10,13 @@ let jobs: PushJob[];
 /** What the queue does with a job before it is kept. */
 let keep: (job: PushJob) => Promise<void>;
 
-const open = () =>
-  createWorld(
-    ["a", "b", "c"],
-    {},
-    {
-      async enqueue(job) {
-        await keep(job);
-        jobs.push(job);
-      },
+const open = (settings = {}) =>
+  createWorld(["a", "b", "c"], settings, {
+    async enqueue(job) {
+      await keep(job);
+      jobs.push(job);
     },
-  );
+  });
 beforeEach(async () => {
   jobs = [];
   keep = async () => {};
@@ -286,6 +282,24 @@ describe("a queue in trouble", () => {
     await say(2);
     await world.clock.advance(5_000);
     keep = async () => {};
+    await world.clock.advance(30_000);
+    expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
+  });
+
+  it("that refuses more than may wait has what came since asked for all the same", async () => {
+    await world.close();
+    world = await open({ pushWatchedMax: 0 });
+    let refuse: (() => void) | undefined;
+    keep = () =>
+      new Promise((_, reject) => {
+        refuse = () => reject(runtimeErrors.OVERLOADED());
+      });
+    await say(1);
+    await world.clock.advance(3_000);
+    keep = async () => {};
+    await say(2);
+    await world.clock.advance(50); // it is delivered, and its pointer not written
+    refuse?.();
     await world.clock.advance(30_000);
     expect(made()).toEqual([[2, "d1.2", 2, "notify"]]);
   });

@@ -13,7 +13,8 @@
 //      told with the channel's next message. A planned hand-off makes their jobs at once instead of forgetting them.
 // (P4) The queue's trouble is not the chat's: a job that it refuses is counted, and delays a confirmation by no more than the
 //      queue's own limit. It is made again pushAfterMs later, if the person has not heard by then: as if a device were silent.
-//      Given up are jobs that clear, and jobs beyond pushWatchedMax; the next message says how many are unread.
+//      Given up are jobs that clear, jobs beyond pushWatchedMax, and those of an owner that leaves while the queue refuses; the
+//      next message says how many are unread.
 //
 // For whoever is attached and acknowledges, all of this is a comparison or two when the pointer is written.
 
@@ -140,9 +141,9 @@ export class PushJobs {
     pointer.owedId = 0;
     pointer.pushedId = messageId;
     return this.#enqueue(owner, pointer.channelId, messageId, PushJobKind.NOTIFY, author, () => {
+      if (this.#watched.length >= this.#options.pushWatchedMax) return;
       this.owe(pointer, messageId, author); // unless a newer one is owed by now
-      if (this.#watched.length < this.#options.pushWatchedMax) this.#watch(owner, pointer);
-      else pointer.owedId = 0;
+      this.#watch(owner, pointer);
     });
   }
 

@@ -118,7 +118,7 @@ class JetStreamPushQueue implements PushQueue {
   /** (S1) Nobody answers while the servers elect a leader of the stream, or are away: again and again, until the time is over. */
   async #publish(subject: string, bytes: Uint8Array, msgID: string, untilMs: number): Promise<PubAck> {
     const { nats, clock, settings } = this.#options;
-    let last: unknown = runtimeErrors.UNAVAILABLE({ message: "The push queue has too much to do." });
+    let last: unknown = runtimeErrors.UNAVAILABLE({ message: "The push queue could not be asked in time." });
     for (;;) {
       const leftMs = untilMs - clock.monotonicMs();
       if (leftMs <= 0) throw last;
