@@ -1,9 +1,6 @@
 // `make bench`: measures beside baselines, prints a table, writes bench/results/latest.json and the tables of
 // docs/performance.md.
-//
-//   node --expose-gc dist/bench/main.js [scenario …] [--pairs N] [--print]
-//
-// With scenarios named, only their rows are measured and written anew; --print writes nothing. BENCH_PROFILE=<folder> writes CPU profiles of what is measured.
+// BENCH_PROFILE=<folder> writes CPU profiles of what is measured.
 
 import { readArguments, wholeNumber } from "../tools/arguments.ts";
 import { direct } from "./direct.ts";
@@ -48,8 +45,8 @@ const scenarios = {
 
 const usage = `make bench, or: node --expose-gc dist/bench/main.js [options] [SCENARIO …]
 
-Measures one node beside its baselines, and writes the table into docs/performance.md. All scenarios, or those that are named:
-${Object.keys(scenarios).join(", ")}
+Measures one node beside its baselines, and writes the table into docs/performance.md. All scenarios, or those that are named,
+whose rows alone are written anew: ${Object.keys(scenarios).join(", ")}
 
   --pairs N  of runs, where there are several (${PAIRS})
   --print    writes nothing

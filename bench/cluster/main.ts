@@ -1,11 +1,6 @@
 // `make bench-cluster`: starts engines of its own, measures beside baselines, prints a table, writes bench/results/cluster.json
 // and the table of the cluster in docs/performance.md.
-//
-//   node --expose-gc dist/bench/cluster/main.js [scenario …] [--quick] [--pairs N] [--print] [--given]
-//
-// With scenarios named, only their rows are measured and written anew. --quick measures two pairs of runs in place of seven, after
-// little warm-up: it shows that all can be measured, and what is far off. --print writes nothing.
-// --given measures on the engines whose addresses are in the environment. BENCH_PROFILE=<folder> writes CPU profiles.
+// BENCH_PROFILE=<folder> writes CPU profiles.
 
 import { randomBytes } from "node:crypto";
 import { readArguments, wholeNumber } from "../../tools/arguments.ts";
@@ -37,10 +32,10 @@ const place: Omit<Place, "beside"> = {
 
 const usage = `make bench-cluster, or: node --expose-gc dist/bench/cluster/main.js [options] [SCENARIO …]
 
-Measures a cluster beside its baselines, and writes the table into docs/performance.md. All scenarios, or those that are named:
-${Object.keys(scenarios).join(", ")}
+Measures a cluster beside its baselines, and writes the table into docs/performance.md. All scenarios, or those that are named,
+whose rows alone are written anew: ${Object.keys(scenarios).join(", ")}
 
-  --quick    two pairs of runs, after a short warm-up
+  --quick    two pairs of runs, after a short warm-up: shows that all can be measured, and what is far off
   --pairs N  so many (${whole.pairs})
   --print    writes nothing
   --given    uses the engines whose addresses are in the environment

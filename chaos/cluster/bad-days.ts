@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
-import { type Chatter, gather, statePromises, until } from "./chatter.ts";
+import { type Chatter, gather, stateArrival, statePromises, until } from "./chatter.ts";
 import { ms } from "./nodes.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
@@ -33,8 +33,7 @@ export const badDays: Scenario = {
       await pause(2_000);
       await strangers(world, cluster, seat, chatter);
       await garbledTable(world, cluster, seat, chatter);
-      await chatter.hush();
-      world.fact(await chatter.settled(SETTLED_MS), "everything that was said has reached everybody");
+      await stateArrival(world, chatter, SETTLED_MS);
       await statePromises(world, chatter);
     } finally {
       await chatter.close();

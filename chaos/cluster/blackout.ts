@@ -3,7 +3,8 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { ClusterNode } from "../../tools/cluster/cluster.ts";
-import { gather, statePromises, until } from "./chatter.ts";
+import { choosePorts, LOOPBACK } from "../../tools/services/ports.ts";
+import { gather, servedSince, stateArrival, statePromises } from "./chatter.ts";
 import { ms } from "./nodes.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -15,7 +16,11 @@ export const blackout: Scenario = {
   name: "all nodes and all engines are killed in one moment, and start again",
   withinMs: 300_000,
   async run(world) {
-    const cluster = await world.cluster({ actors: 2, gateways: 1 });
+    const cluster = await world.cluster({ actors: 2, gateways: 1, apis: 0 });
+    // Clients know the API by its address. One that the kernel gives to nobody while it is down.
+    const [port] = await choosePorts([LOOPBACK], [0], false);
+    const api = { MADANG_HTTP_PORT: String(port) };
+    await cluster.start("api-1", "api", api);
     const chatter = await gather({ cluster, pairs: 8, everyMs: 100, groupEvery: 6 });
     const acked = () => chatter.texts.filter(({ ackedMs }) => ackedMs < Number.POSITIVE_INFINITY).length;
     try {
@@ -34,26 +39,15 @@ export const blackout: Scenario = {
       const startedMs = performance.now();
       await Promise.all(engines.map((engine) => engine.start()));
       const readyMs = performance.now();
-      await Promise.all(nodes.map((node) => cluster.start(node.name, rolesOf(node), sameAddress(node))));
+      await Promise.all(nodes.map((node) => cluster.start(node.name, rolesOf(node), node.name === "api-1" ? api : {})));
       const nodesMs = performance.now();
-      const channels = [...chatter.channels, chatter.group];
-      const served = () => {
-        const first = chatter.firstAckAfter(nodesMs);
-        return channels.every(
-          (channelId) => (first.get(channelId) ?? Number.POSITIVE_INFINITY) < Number.POSITIVE_INFINITY,
-        );
-      };
-      const servedMs = await until("every channel is served again", served, SERVED_WITHIN_MS);
+      const servedMs = await servedSince(chatter, nodesMs, SERVED_WITHIN_MS);
       world.fact(
         true,
         `the engines answer after ${ms(readyMs - startedMs)}, the nodes ${ms(nodesMs - readyMs)} later, ` +
           `and every channel is served again ${ms(servedMs)} after that`,
       );
-      await chatter.hush();
-      world.fact(
-        await chatter.settled(SETTLED_MS),
-        "everything that was said is acknowledged, and has reached everybody",
-      );
+      await stateArrival(world, chatter, SETTLED_MS);
       await statePromises(world, chatter);
     } finally {
       await chatter.close();
@@ -63,6 +57,3 @@ export const blackout: Scenario = {
 
 /** Nodes of a layout are named for their role. */
 const rolesOf = ({ name }: ClusterNode) => name.replace(/-\d+$/, "");
-
-/** Clients know the API by its address. */
-const sameAddress = ({ httpUrl }: ClusterNode) => ({ MADANG_HTTP_PORT: new URL(httpUrl).port });

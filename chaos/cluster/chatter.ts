@@ -153,6 +153,23 @@ export async function gather({ cluster, pairs, everyMs, groupEvery }: ChatterOpt
   };
 }
 
+/** Each channel has an acknowledgement of something said after `sinceMs`; resolves with what the last one of them took. */
+export async function servedSince(chatter: Chatter, sinceMs: number, withinMs: number): Promise<number> {
+  const channels = [...chatter.channels, chatter.group];
+  const longestMs = () => {
+    const first = chatter.firstAckAfter(sinceMs);
+    return Math.max(...channels.map((channelId) => first.get(channelId) ?? Number.POSITIVE_INFINITY));
+  };
+  await until("every channel is served again", () => longestMs() < Number.POSITIVE_INFINITY, withinMs);
+  return longestMs();
+}
+
+/** No more texts, and those that were said arrive, as a fact. */
+export async function stateArrival({ fact }: World, chatter: Chatter, withinMs: number): Promise<void> {
+  await chatter.hush();
+  fact(await chatter.settled(withinMs), "everything that was said is acknowledged, and has reached everybody");
+}
+
 /** The promises, as facts. */
 export async function statePromises({ fact }: World, chatter: Chatter): Promise<void> {
   const { sent, acknowledged, kept, delivered, lost, twice, outOfOrder, holes } = await chatter.counts();

@@ -3,7 +3,18 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { storageDefaults } from "../../storage/index.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
-import { CALM_ACK_MS, type Chatter, gather, isCalm, percentile, progress, statePromises, until } from "./chatter.ts";
+import {
+  CALM_ACK_MS,
+  type Chatter,
+  gather,
+  isCalm,
+  percentile,
+  progress,
+  servedSince,
+  stateArrival,
+  statePromises,
+  until,
+} from "./chatter.ts";
 import { ms } from "./nodes.ts";
 import { gatherPosters, startPosting } from "./poster.ts";
 import type { Scenario, World } from "./scenario.ts";
@@ -46,11 +57,7 @@ export const engines: Scenario = {
       await postgresAway(stage);
       await consulAway(stage);
       await natsAway(stage);
-      await chatter.hush();
-      world.fact(
-        await chatter.settled(SETTLED_MS),
-        "everything that was said is acknowledged, and has reached everybody",
-      );
+      await stateArrival(world, chatter, SETTLED_MS);
       await statePromises(world, chatter);
     } finally {
       await chatter.close();
@@ -241,14 +248,7 @@ async function natsAway({ world, chatter, seat }: Stage): Promise<void> {
   await pause(NATS_AWAY_MS);
   world.fact(posting.late() === 0, `without NATS each call ends within its deadline: ${posting.outcomes()}`);
   await nats?.start();
-  const backMs = performance.now();
-  const channels = [...chatter.channels, chatter.group];
-  await until(
-    "every channel is served again",
-    () => channels.every((channelId) => (chatter.firstAckAfter(backMs).get(channelId) ?? Infinity) < Infinity),
-    60_000,
-  );
-  const longest = Math.max(...chatter.firstAckAfter(backMs).values());
+  const longest = await servedSince(chatter, performance.now(), 60_000);
   world.fact(
     true,
     `NATS gone for ${NATS_AWAY_MS / 1_000} s and back: every channel is served again within ${ms(longest)}`,

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Cluster, ClusterNode } from "../../tools/cluster/cluster.ts";
 import { type Engine, startServices } from "../../tools/services/index.ts";
-import { type Chatter, gather, isCalm, percentile, progress, statePromises, until } from "./chatter.ts";
+import { type Chatter, gather, isCalm, percentile, progress, stateArrival, statePromises, until } from "./chatter.ts";
 import { ms } from "./nodes.ts";
 import { gatherPosters, type Posting, startPosting } from "./poster.ts";
 import type { Scenario, World } from "./scenario.ts";
@@ -69,11 +69,7 @@ async function chatOn(world: World, cluster: Cluster, servers: readonly Engine[]
     const newest = posting.posters.map(({ channelId, acked }) => [channelId, acked.at(-1)?.messageId] as const);
     const toldMs = await until("people who are away are told of the newest", () => told.all(newest), TOLD_WITHIN_MS);
     world.fact(true, `people who are away are told of the newest message ${ms(toldMs)} after the last one`);
-    await chatter.hush();
-    world.fact(
-      await chatter.settled(SETTLED_MS),
-      "everything that was said is acknowledged, and has reached everybody",
-    );
+    await stateArrival(world, chatter, SETTLED_MS);
     await statePromises(world, chatter);
   } finally {
     told.end();

@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
-import { type Chatter, gather, percentile, statePromises, until } from "./chatter.ts";
+import { type Chatter, gather, percentile, servedSince, stateArrival, statePromises, until } from "./chatter.ts";
 import type { Scenario, World } from "./scenario.ts";
 import { type Seat, takeSeat } from "./seat.ts";
 
@@ -35,9 +35,7 @@ export const nodes: Scenario = {
       await killedActors(stage, coordinator, "the coordinator");
       const other = ["actors-1", "actors-2", "actors-3"].find((name) => name !== coordinator) as string;
       await killedActors(stage, other, "no coordinator");
-      await chatter.hush();
-      const all = await chatter.settled(SETTLED_MS);
-      world.fact(all, "everything that was said is acknowledged, and has reached everybody");
+      await stateArrival(world, chatter, SETTLED_MS);
       await unfinishedFanOuts(stage, other);
       await statePromises(world, chatter);
     } finally {
@@ -212,14 +210,7 @@ async function killedActors({ world, cluster, chatter, seat }: Stage, name: stri
   const shards = (await seat.state()).table?.owners.filter(({ nodeId }) => nodeId.split("#")[0] === name).length;
   const killedMs = performance.now();
   await cluster.node(name).kill();
-  const channels = [...chatter.channels, chatter.group];
-  const first = () => chatter.firstAckAfter(killedMs);
-  await until(
-    "every channel is served again",
-    () => channels.every((channelId) => (first().get(channelId) ?? Infinity) < Infinity),
-    30_000,
-  );
-  const longest = Math.max(...first().values());
+  const longest = await servedSince(chatter, killedMs, 30_000);
   world.figure(
     longest <= SERVICE_BACK_MS,
     `${name} killed (${what}, ${shards} shards): every channel is served again within ${ms(longest)} ` +

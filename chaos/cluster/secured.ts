@@ -16,7 +16,7 @@ import {
   startServices,
 } from "../../tools/services/index.ts";
 import { throwAwayFolder } from "../../tools/services/throw-away.ts";
-import { type Chatter, gather, statePromises, until } from "./chatter.ts";
+import { type Chatter, gather, servedSince, stateArrival, statePromises } from "./chatter.ts";
 import { openDetour } from "./detour.ts";
 import { ms } from "./nodes.ts";
 import { type NatsUser, natsPermissions, PERMITTED_CLUSTER, root, withUser } from "./permissions.ts";
@@ -294,8 +294,7 @@ async function live(stage: Stage, cluster: Cluster): Promise<void> {
     await nats?.kill();
     await nats?.start();
     await servedAgain(world, chatter);
-    await chatter.hush();
-    world.fact(await chatter.settled(SETTLED_MS), "everything that was said has reached everybody");
+    await stateArrival(world, chatter, SETTLED_MS);
     await statePromises(world, chatter);
   } finally {
     await chatter.close();
@@ -313,13 +312,7 @@ async function live(stage: Stage, cluster: Cluster): Promise<void> {
 }
 
 async function servedAgain(world: World, chatter: Chatter): Promise<void> {
-  const backMs = performance.now();
-  const channels = [...chatter.channels, chatter.group];
-  const isServed = () => {
-    const first = chatter.firstAckAfter(backMs);
-    return channels.every((channelId) => (first.get(channelId) ?? Infinity) < Infinity);
-  };
-  const tookMs = await until("every channel is served again", isServed, SERVED_WITHIN_MS);
+  const tookMs = await servedSince(chatter, performance.now(), SERVED_WITHIN_MS);
   world.fact(true, `NATS is killed and started again: by TLS again, every channel is served after ${ms(tookMs)}`);
 }
 

@@ -12,7 +12,7 @@ import { findPython, generate } from "../../examples/python/venv.test-rig.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import type { Device } from "../../tools/demo/person.ts";
 import { startServices } from "../../tools/services/index.ts";
-import { type Chatter, gather, statePromises, until } from "./chatter.ts";
+import { type Chatter, gather, stateArrival, statePromises, until } from "./chatter.ts";
 import { ms } from "./nodes.ts";
 import { type NatsUser, natsPermissions, PERMITTED_CLUSTER, root, withUser } from "./permissions.ts";
 import type { Scenario, World } from "./scenario.ts";
@@ -132,8 +132,7 @@ async function serve(stage: Stage): Promise<void> {
       `${owner}, the owner of the channel, is killed: both are told of what came after ${ms(performance.now() - killedMs)}`,
     );
     await cluster.start(owner, "actors");
-    await chatter.hush();
-    fact(await chatter.settled(SETTLED_MS), "everything that was said has reached everybody");
+    await stateArrival(world, chatter, SETTLED_MS);
     const { lastId } = await seat.channels(chatter.group).describe({ userId: 0 });
     const heard = () => inPython.said.map(({ messageId }) => Number(messageId));
     await until(
